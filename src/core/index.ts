@@ -1,0 +1,5 @@
+export * from './errors.js';
+export * from './locks.js';
+export * from './log.js';
+export * from './random.js';
+export * from './time.js';

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** The suite of `npm run soak`: crash matrices, chaos, fuzzing in their full form. */
+export default defineConfig({
+  test: {
+    include: ['src/**/*.soak.ts', 'test/**/*.soak.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    testTimeout: 1_800_000,
+    hookTimeout: 120_000,
+    passWithNoTests: false,
+  },
+});
