@@ -1,1 +1,9 @@
-export {};
+export * from './aead.js';
+export * from './authenticator.js';
+export * from './box.js';
+export * from './errors.js';
+export * from './hash.js';
+export * from './kdf.js';
+export * from './keys.js';
+export * from './padding.js';
+export * from './sign.js';
