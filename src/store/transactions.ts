@@ -1,0 +1,240 @@
+import type { Kysely } from 'kysely';
+import { type Clock, deferred, errorMessage, type Logger } from '../core/index.js';
+import type { SqlConnection } from './connection.js';
+import { StoreError } from './errors.js';
+import { kyselyOn } from './kysely.js';
+import type { Tables } from './tables.js';
+import type { Dialect, QueryOutcome, Store, Tx } from './types.js';
+
+/** Bodies that share one physical transaction at the most. */
+const maxGroup = 128;
+/** How long a group collects bodies, in milliseconds, before it commits and lets other work in. */
+const maxGroupTime = 8;
+/** A body that runs longer than this (ms) probably waits for something that it must not wait for. */
+const slowBody = 5_000;
+
+interface Job {
+  readonly write: boolean;
+  /** Runs the body; gives what to call once it is durable. Throws what the body threw. */
+  run(tx: TxImpl): Promise<() => void>;
+  fail(error: unknown): void;
+}
+
+class TxImpl implements Tx {
+  readonly dialect: Dialect;
+  readonly db: Kysely<Tables>;
+  readonly #connection: SqlConnection;
+  #depth = 0;
+  #commitHooks: (() => void)[] = [];
+  #rollbackHooks: (() => void)[] = [];
+
+  constructor(connection: SqlConnection, db: Kysely<Tables>) {
+    this.dialect = connection.dialect;
+    this.db = db;
+    this.#connection = connection;
+  }
+
+  execute<R>(sql: string, params: readonly unknown[] = []): Promise<QueryOutcome<R>> {
+    return this.#connection.execute<R>(sql, params);
+  }
+
+  onCommit(fn: () => void): void {
+    this.#commitHooks.push(fn);
+  }
+
+  onRollback(fn: () => void): void {
+    this.#rollbackHooks.push(fn);
+  }
+
+  async savepoint<T>(fn: () => Promise<T>): Promise<T> {
+    const name = `sp${++this.#depth}`;
+    const commits = this.#commitHooks.length;
+    const rollbacks = this.#rollbackHooks.length;
+    await this.#connection.execute(`SAVEPOINT ${name}`, []);
+    try {
+      const value = await fn();
+      await this.#connection.execute(`RELEASE SAVEPOINT ${name}`, []);
+      return value;
+    } catch (error) {
+      await this.#connection.execute(`ROLLBACK TO SAVEPOINT ${name}`, []);
+      await this.#connection.execute(`RELEASE SAVEPOINT ${name}`, []);
+      this.#commitHooks.length = commits;
+      runAll(this.#rollbackHooks.splice(rollbacks).reverse());
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  /** The hooks to run when the transaction is durable. */
+  takeCommitHooks(): (() => void)[] {
+    const hooks = this.#commitHooks;
+    this.#commitHooks = [];
+    return hooks;
+  }
+
+  /** The hooks that undo what the body did in memory. */
+  takeRollbackHooks(): (() => void)[] {
+    const hooks = this.#rollbackHooks.reverse();
+    this.#rollbackHooks = [];
+    this.#commitHooks = [];
+    return hooks;
+  }
+}
+
+function runAll(hooks: readonly (() => void)[]): void {
+  for (const hook of hooks) hook();
+}
+
+/**
+ * The store: a queue of bodies in front of one connection. Bodies that wait together are run in one physical
+ * transaction, each undone alone when it throws, and answered together after one flush.
+ */
+export class TransactionQueue implements Store {
+  readonly dialect: Dialect;
+  readonly #connection: SqlConnection;
+  readonly #db: Kysely<Tables>;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #jobs: Job[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+  #flushes: Promise<void> = Promise.resolve();
+
+  constructor(connection: SqlConnection, clock: Clock, logger: Logger) {
+    this.dialect = connection.dialect;
+    this.#connection = connection;
+    this.#db = kyselyOn(connection);
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#enqueue(fn, true);
+  }
+
+  read<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#enqueue(fn, false);
+  }
+
+  #enqueue<T>(fn: (tx: Tx) => Promise<T>, write: boolean): Promise<T> {
+    if (this.#closed) return Promise.reject(new StoreError('STORE_CLOSED', 'the database is closed'));
+    const { promise, resolve, reject } = deferred<T>();
+    this.#jobs.push({
+      write,
+      async run(tx) {
+        const value = await fn(tx);
+        return () => resolve(value);
+      },
+      fail: reject,
+    });
+    this.#running ??= this.#loop();
+    return promise;
+  }
+
+  async #loop(): Promise<void> {
+    // Bodies that are asked for in the same turn of the event loop become one group.
+    await Promise.resolve();
+    while (this.#jobs.length > 0) {
+      const next = this.#jobs[0];
+      if (next !== undefined && !next.write) await this.#read();
+      else await this.#group();
+      // Lets sockets and timers in between groups.
+      if (this.#jobs.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    this.#running = undefined;
+  }
+
+  async #read(): Promise<void> {
+    const job = this.#jobs.shift();
+    if (job === undefined) return;
+    const tx = new TxImpl(this.#connection, this.#db);
+    try {
+      const answer = await this.#watched(job, tx);
+      answer();
+      runAll(tx.takeCommitHooks());
+    } catch (error) {
+      runAll(tx.takeRollbackHooks());
+      job.fail(error);
+    }
+  }
+
+  async #group(): Promise<void> {
+    const started = this.#clock.monotonic();
+    const done: { job: Job; answer: () => void; hooks: (() => void)[]; undo: TxImpl }[] = [];
+    try {
+      await this.#connection.begin();
+    } catch (error) {
+      this.#jobs
+        .shift()
+        ?.fail(new StoreError('STORE_COMMIT', `cannot begin: ${errorMessage(error)}`, { cause: error }));
+      return;
+    }
+    while (done.length < maxGroup) {
+      const job = this.#jobs.shift();
+      if (job === undefined) break;
+      const tx = new TxImpl(this.#connection, this.#db);
+      // The first body needs no savepoint: when it throws there is nothing else to keep.
+      const first = done.length === 0;
+      try {
+        const answer = first ? await this.#watched(job, tx) : await tx.savepoint(() => this.#watched(job, tx));
+        done.push({ job, answer, hooks: tx.takeCommitHooks(), undo: tx });
+      } catch (error) {
+        if (first) await this.#connection.rollback().catch(() => {});
+        runAll(tx.takeRollbackHooks());
+        job.fail(error);
+        if (first) return;
+      }
+      if (this.#clock.monotonic() - started > maxGroupTime) break;
+    }
+    try {
+      await this.#connection.commit();
+    } catch (cause) {
+      await this.#connection.rollback().catch(() => {});
+      const error = new StoreError('STORE_COMMIT', `cannot commit: ${errorMessage(cause)}`, { cause });
+      for (const { job, undo } of done.reverse()) {
+        runAll(undo.takeRollbackHooks());
+        job.fail(error);
+      }
+      return;
+    }
+    // The next group may run while this one is flushed; answers keep their order.
+    const before = this.#flushes;
+    const flushed = this.#connection.flush();
+    this.#flushes = (async () => {
+      await before;
+      try {
+        await flushed;
+      } catch (cause) {
+        const error = new StoreError('STORE_COMMIT', `cannot flush: ${errorMessage(cause)}`, { cause });
+        for (const { job } of done) job.fail(error);
+        return;
+      }
+      for (const { answer, hooks } of done) {
+        answer();
+        runAll(hooks);
+      }
+    })();
+  }
+
+  async #watched(job: Job, tx: TxImpl): Promise<() => void> {
+    const timer = this.#clock.after(
+      slowBody,
+      () => this.#logger.error({ ms: slowBody }, 'a transaction is taking too long: does it wait for the network?'),
+      { unref: true },
+    );
+    try {
+      return await job.run(tx);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    while (this.#running !== undefined) await this.#running;
+    await this.#flushes;
+    await this.#connection.close();
+  }
+}
