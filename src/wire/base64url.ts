@@ -26,3 +26,19 @@ export function decodeBase64url(s: string, field = 'base64url'): Uint8Array {
   const b = Buffer.from(s, 'base64url');
   return new Uint8Array(b.buffer, b.byteOffset, b.byteLength);
 }
+
+/** As {@link decodeBase64url}, and the empty string is the empty byte string (fields that may be empty). */
+export function decodeBase64urlOrEmpty(s: string, field = 'base64url'): Uint8Array {
+  return s === '' ? new Uint8Array(0) : decodeBase64url(s, field);
+}
+
+/**
+ * Decodes the base64url that starts at `at`: it ends at the first other character, `=` that follow are taken too
+ * (section 1.2). Gives the bytes and where the text goes on.
+ */
+export function scanBase64url(s: string, at: number, field = 'base64url'): { bytes: Uint8Array; end: number } {
+  let end = at;
+  while (end < s.length && /[A-Za-z0-9_-]/.test(s.charAt(end))) end++;
+  while (s.charAt(end) === '=') end++;
+  return { bytes: decodeBase64url(s.slice(at, end), field), end };
+}

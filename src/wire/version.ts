@@ -26,7 +26,8 @@ export function isInRange(version: number, range: VersionRange): boolean {
 /** The version that two parties use: the highest that both know; undefined when there is none. */
 export function agreeVersion<V extends number>(ours: VersionRange<V>, theirs: VersionRange<V>): V | undefined {
   if (!isCompatible(ours, theirs)) return undefined;
-  return ours.max < theirs.max ? ours.max : theirs.max;
+  const { max } = ours;
+  return max < theirs.max ? max : theirs.max;
 }
 
 export function writeVersionRange(w: Writer, range: VersionRange): void {

@@ -33,7 +33,9 @@ export class Writer {
   }
 
   u8(n: number): this {
-    this.#buffer[this.#grow(1)] = n;
+    // Grow first: `this.#buffer[this.#grow(1)]` would write into the buffer from before.
+    const at = this.#grow(1);
+    this.#buffer[at] = n;
     return this;
   }
 
