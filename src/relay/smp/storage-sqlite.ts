@@ -1,0 +1,635 @@
+import { closeSync, fdatasync, mkdirSync, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+import Database, { type Statement } from '@signalapp/sqlcipher';
+import { FanionError } from '../../core/index.js';
+import { equalBytes } from '../../wire/index.js';
+import { GroupCommit } from './group-commit.js';
+import { decodeKey, decodeKeys, decodeStatus, encodeKey, encodeKeys, encodeStatus } from './queue-codec.js';
+import {
+  type AppendResult,
+  type AuthKey,
+  idKey,
+  type LinkData,
+  type NewQueue,
+  type QueueIdKind,
+  type QueueNotifier,
+  type QueueRecord,
+  type QueueStatus,
+  type SmpStorage,
+  type StoredMessage,
+  type StoredQueueMode,
+} from './storage.js';
+import { sameKey } from './storage-memory.js';
+
+const schema = `
+CREATE TABLE IF NOT EXISTS queues (
+  q INTEGER PRIMARY KEY,
+  recipient_id BLOB NOT NULL UNIQUE,
+  sender_id BLOB NOT NULL UNIQUE,
+  link_id BLOB UNIQUE,
+  notifier_id BLOB UNIQUE,
+  mode TEXT NOT NULL,
+  recipient_keys BLOB NOT NULL,
+  rcv_dh_secret BLOB NOT NULL,
+  sender_key BLOB,
+  notifier_key BLOB,
+  notifier_secret BLOB,
+  status TEXT NOT NULL,
+  updated_day INTEGER NOT NULL,
+  client_ids INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS links (q INTEGER PRIMARY KEY, fixed BLOB NOT NULL, user BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS messages (
+  seq INTEGER PRIMARY KEY,
+  q INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  time INTEGER NOT NULL,
+  -- 0 message, 1 message with the notification flag, 2 quota marker
+  kind INTEGER NOT NULL,
+  body BLOB
+);
+CREATE INDEX IF NOT EXISTS messages_q ON messages (q);
+CREATE TABLE IF NOT EXISTS gone_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+`;
+
+const schemaVersion = 1;
+
+const messageKind = { plain: 0, notification: 1, quota: 2 } as const;
+
+/** Pages in the write-ahead log (4 kB each) from which on it is moved to the database. */
+const checkpointPages = 4000;
+
+/** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
+const defaultCachedQueues = 10_000;
+
+type Row = Record<string, string | number | null | Uint8Array>;
+type Values = (string | number | null | Uint8Array<ArrayBuffer>)[];
+
+function blobColumn(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw new FanionError('RELAY_STORAGE', `${column} is not a blob`);
+  return value;
+}
+
+function maybeBlob(row: Row, column: string): Uint8Array | undefined {
+  return row[column] === null ? undefined : blobColumn(row, column);
+}
+
+function numberColumn(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== 'number') throw new FanionError('RELAY_STORAGE', `${column} is not a number`);
+  return value;
+}
+
+function textColumn(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== 'string') throw new FanionError('RELAY_STORAGE', `${column} is not text`);
+  return value;
+}
+
+/** The driver takes views of plain memory only. */
+function blob(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.buffer instanceof ArrayBuffer) return bytes as Uint8Array<ArrayBuffer>;
+  return Uint8Array.from(bytes);
+}
+
+const optionalBlob = (bytes: Uint8Array | undefined): Uint8Array<ArrayBuffer> | null =>
+  bytes === undefined ? null : blob(bytes);
+
+interface Entry {
+  readonly q: number;
+  record: QueueRecord;
+  readonly clientIds: boolean;
+  /** Messages and marker in the queue. */
+  size: number;
+  /** False after a marker until the queue is empty. */
+  canWrite: boolean;
+  /** The head, when it is known without a read. */
+  head: { readonly seq: number; readonly id: Uint8Array } | undefined;
+}
+
+export interface SqliteStorageOptions {
+  readonly cachedQueues?: number;
+  /** Called with the number of writes of each durable commit. */
+  readonly onCommit?: (writes: number) => void;
+}
+
+/**
+ * Queues and messages in one SQLite file. Writes go to the write-ahead log in groups (see {@link GroupCommit});
+ * a group is durable when the log was synced, which happens off the main thread, as does moving the log into
+ * the database file.
+ */
+export class SqliteSmpStorage implements SmpStorage {
+  readonly #db: Database;
+  readonly #lock: Database;
+  readonly #wal: number;
+  readonly #commits: GroupCommit;
+  readonly #checkpointer: Checkpointer;
+  readonly #statements = new Map<string, Statement>();
+  readonly #cachedQueues: number;
+  readonly #cache: Record<QueueIdKind, Map<string, Entry>> = {
+    recipient: new Map(),
+    sender: new Map(),
+    link: new Map(),
+    notifier: new Map(),
+  };
+  #nextSeq: number;
+  #closing: Promise<void> | undefined;
+
+  /** Opens (or makes) `file`. RELAY_STORAGE_IN_USE when another relay has it open. */
+  constructor(file: string, options: SqliteStorageOptions = {}) {
+    mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+    this.#cachedQueues = options.cachedQueues ?? defaultCachedQueues;
+    this.#lock = takeLock(`${file}.lock`);
+    const db = new Database(file);
+    this.#db = db;
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    db.pragma('wal_autocheckpoint = 0');
+    db.pragma('cache_size = -16384');
+    const version = db.pragma('user_version', { simple: true });
+    if (version !== 0 && version !== schemaVersion) {
+      db.close();
+      this.#lock.close();
+      throw new FanionError('RELAY_STORAGE', `${file} has schema ${String(version)}, this program knows ${schemaVersion}`);
+    }
+    db.exec(schema);
+    db.pragma(`user_version = ${schemaVersion}`);
+    // A write at each start: the log exists afterwards, and a read-only file is found out now.
+    db.exec('INSERT INTO starts VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET count = count + 1');
+    this.#wal = openSync(`${file}-wal`, 'r+');
+    let pages = 0;
+    db.setWalHook((_name, count) => {
+      pages = count;
+    });
+    this.#checkpointer = new Checkpointer(file);
+    const last = this.#all('SELECT max(seq) AS seq FROM messages')[0]?.seq;
+    this.#nextSeq = typeof last === 'number' ? last + 1 : 1;
+    this.#commits = new GroupCommit({
+      begin: () => db.exec('BEGIN IMMEDIATE'),
+      commit: () => {
+        this.#run('COMMIT');
+        // The worker's checkpoint is never complete while we write. The few pages since then are moved here, so that
+        // the log can start over.
+        if (this.#checkpointer.takeDone()) db.pragma('wal_checkpoint(PASSIVE)');
+      },
+      rollback: () => {
+        this.#forgetAll();
+        db.exec('ROLLBACK');
+      },
+      sync: () =>
+        new Promise((resolve, reject) => {
+          fdatasync(this.#wal, (error) => (error === null ? resolve() : reject(error)));
+        }),
+      committed: (writes) => {
+        options.onCommit?.(writes);
+        if (pages >= checkpointPages) this.#checkpointer.run();
+      },
+    });
+  }
+
+  #prepared(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql, { persistent: true });
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #run(sql: string, values: Values = []): void {
+    this.#prepared(sql).run(values);
+  }
+
+  #get(sql: string, values: Values): Row | undefined {
+    return this.#prepared(sql).get<Row & Record<string, string | number | null | Uint8Array<ArrayBuffer>>>(values);
+  }
+
+  #all(sql: string, values: Values = []): Row[] {
+    return this.#prepared(sql).all<Row & Record<string, string | number | null | Uint8Array<ArrayBuffer>>>(values);
+  }
+
+  #write(sql: string, values: Values): void {
+    this.#commits.write();
+    this.#run(sql, values);
+  }
+
+  // --- cache ---
+
+  #remember(entry: Entry): Entry {
+    const { record } = entry;
+    const { recipient, sender, link, notifier } = this.#cache;
+    recipient.set(idKey(record.recipientId), entry);
+    sender.set(idKey(record.senderId), entry);
+    if (record.linkId !== undefined) link.set(idKey(record.linkId), entry);
+    if (record.notifier !== undefined) notifier.set(idKey(record.notifier.notifierId), entry);
+    if (recipient.size > this.#cachedQueues) {
+      const [oldest] = recipient.values();
+      if (oldest !== undefined) this.#forget(oldest);
+    }
+    return entry;
+  }
+
+  #forget({ record }: Entry): void {
+    const { recipient, sender, link, notifier } = this.#cache;
+    recipient.delete(idKey(record.recipientId));
+    sender.delete(idKey(record.senderId));
+    if (record.linkId !== undefined) link.delete(idKey(record.linkId));
+    if (record.notifier !== undefined) notifier.delete(idKey(record.notifier.notifierId));
+  }
+
+  #forgetAll(): void {
+    for (const map of Object.values(this.#cache)) map.clear();
+  }
+
+  #update(entry: Entry, record: QueueRecord): void {
+    this.#forget(entry);
+    entry.record = record;
+    this.#remember(entry);
+  }
+
+  #entry(kind: QueueIdKind, id: Uint8Array): Entry | undefined {
+    const entry = this.#cache[kind].get(idKey(id));
+    if (entry !== undefined) {
+      // Least recently used first: moved to the end on use.
+      const key = idKey(entry.record.recipientId);
+      this.#cache.recipient.delete(key);
+      this.#cache.recipient.set(key, entry);
+      return entry;
+    }
+    const row = this.#get(`SELECT * FROM queues WHERE ${kind}_id = ?`, [blob(id)]);
+    if (row === undefined) return undefined;
+    const q = numberColumn(row, 'q');
+    const count = this.#get('SELECT count(*) AS n FROM messages WHERE q = ?', [q]);
+    const last = this.#get('SELECT kind FROM messages WHERE q = ? ORDER BY seq DESC LIMIT 1', [q]);
+    return this.#remember({
+      q,
+      record: recordOf(row),
+      clientIds: numberColumn(row, 'client_ids') === 1,
+      size: count === undefined ? 0 : numberColumn(count, 'n'),
+      canWrite: last?.kind !== messageKind.quota,
+      head: undefined,
+    });
+  }
+
+  #own(recipientId: Uint8Array): Entry | undefined {
+    return this.#entry('recipient', recipientId);
+  }
+
+  #isTaken(kind: QueueIdKind, id: Uint8Array): boolean {
+    return (
+      this.#get(`SELECT 1 AS one FROM queues WHERE ${kind}_id = ?`, [blob(id)]) !== undefined ||
+      this.#get('SELECT 1 AS one FROM gone_ids WHERE id = ?', [blob(id)]) !== undefined
+    );
+  }
+
+  // --- queues ---
+
+  findQueue(kind: QueueIdKind, id: Uint8Array): QueueRecord | undefined {
+    return this.#entry(kind, id)?.record;
+  }
+
+  createQueue({ record, linkData, clientIds }: NewQueue): boolean {
+    const { linkId, notifier } = record;
+    if (
+      this.#isTaken('recipient', record.recipientId) ||
+      this.#isTaken('sender', record.senderId) ||
+      (linkId !== undefined && this.#isTaken('link', linkId)) ||
+      (notifier !== undefined && this.#isTaken('notifier', notifier.notifierId))
+    ) {
+      return false;
+    }
+    this.#commits.write();
+    const { lastInsertRowid: q } = this.#prepared(
+      `INSERT INTO queues (recipient_id, sender_id, link_id, notifier_id, mode, recipient_keys, rcv_dh_secret, sender_key,
+         notifier_key, notifier_secret, status, updated_day, client_ids)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run([
+      blob(record.recipientId),
+      blob(record.senderId),
+      optionalBlob(linkId),
+      optionalBlob(notifier?.notifierId),
+      record.mode ?? '',
+      blob(encodeKeys(record.recipientKeys)),
+      blob(record.rcvDhSecret),
+      record.senderKey === undefined ? null : blob(encodeKey(record.senderKey)),
+      notifier === undefined ? null : blob(encodeKey(notifier.key)),
+      optionalBlob(notifier?.dhSecret),
+      encodeStatus(record.status),
+      record.updatedDay,
+      clientIds ? 1 : 0,
+    ]);
+    if (linkData !== undefined) {
+      this.#write('INSERT INTO links (q, fixed, user) VALUES (?, ?, ?)', [q, blob(linkData.fixed), blob(linkData.user)]);
+    }
+    this.#remember({ q, record, clientIds, size: 0, canWrite: true, head: undefined });
+    return true;
+  }
+
+  secureQueue(recipientId: Uint8Array, key: AuthKey): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    if (entry.record.senderKey !== undefined) return sameKey(entry.record.senderKey, key);
+    this.#write('UPDATE queues SET sender_key = ? WHERE q = ?', [blob(encodeKey(key)), entry.q]);
+    this.#update(entry, { ...entry.record, senderKey: key });
+    return true;
+  }
+
+  replaceRecipientKeys(recipientId: Uint8Array, keys: readonly [AuthKey, ...AuthKey[]]): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    this.#write('UPDATE queues SET recipient_keys = ? WHERE q = ?', [blob(encodeKeys(keys)), entry.q]);
+    this.#update(entry, { ...entry.record, recipientKeys: keys });
+    return true;
+  }
+
+  getLinkData(recipientId: Uint8Array): LinkData | undefined {
+    const entry = this.#own(recipientId);
+    if (entry?.record.linkId === undefined) return undefined;
+    const row = this.#get('SELECT fixed, user FROM links WHERE q = ?', [entry.q]);
+    return row === undefined ? undefined : { fixed: blobColumn(row, 'fixed'), user: blobColumn(row, 'user') };
+  }
+
+  setLinkData(recipientId: Uint8Array, linkId: Uint8Array, data: LinkData): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    const stored = this.getLinkData(recipientId);
+    if (stored !== undefined && entry.record.linkId !== undefined) {
+      if (!equalBytes(entry.record.linkId, linkId) || !equalBytes(stored.fixed, data.fixed)) return false;
+      this.#write('UPDATE links SET user = ? WHERE q = ?', [blob(data.user), entry.q]);
+      return true;
+    }
+    if (this.#isTaken('link', linkId)) return false;
+    this.#write('UPDATE queues SET link_id = ? WHERE q = ?', [blob(linkId), entry.q]);
+    this.#write('INSERT INTO links (q, fixed, user) VALUES (?, ?, ?)', [entry.q, blob(data.fixed), blob(data.user)]);
+    this.#update(entry, { ...entry.record, linkId });
+    return true;
+  }
+
+  deleteLinkData(recipientId: Uint8Array): void {
+    const entry = this.#own(recipientId);
+    if (entry?.record.linkId === undefined) return;
+    this.#write('UPDATE queues SET link_id = NULL WHERE q = ?', [entry.q]);
+    this.#write('DELETE FROM links WHERE q = ?', [entry.q]);
+    this.#update(entry, { ...entry.record, linkId: undefined });
+  }
+
+  setNotifier(recipientId: Uint8Array, notifier: QueueNotifier | undefined): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    if (notifier !== undefined && this.#isTaken('notifier', notifier.notifierId)) return false;
+    this.#write('UPDATE queues SET notifier_id = ?, notifier_key = ?, notifier_secret = ? WHERE q = ?', [
+      optionalBlob(notifier?.notifierId),
+      notifier === undefined ? null : blob(encodeKey(notifier.key)),
+      optionalBlob(notifier?.dhSecret),
+      entry.q,
+    ]);
+    this.#update(entry, { ...entry.record, notifier });
+    return true;
+  }
+
+  setStatus(recipientId: Uint8Array, status: QueueStatus): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    this.#write('UPDATE queues SET status = ? WHERE q = ?', [encodeStatus(status), entry.q]);
+    this.#update(entry, { ...entry.record, status });
+    return true;
+  }
+
+  touchQueue(recipientId: Uint8Array, day: number): void {
+    const entry = this.#own(recipientId);
+    if (entry === undefined || entry.record.updatedDay === day) return;
+    this.#write('UPDATE queues SET updated_day = ? WHERE q = ?', [day, entry.q]);
+    this.#update(entry, { ...entry.record, updatedDay: day });
+  }
+
+  deleteQueue(recipientId: Uint8Array): boolean {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return false;
+    const { q, record, clientIds } = entry;
+    if (clientIds) {
+      for (const id of [record.senderId, record.linkId]) {
+        if (id !== undefined) this.#write('INSERT OR IGNORE INTO gone_ids VALUES (?)', [blob(id)]);
+      }
+    }
+    this.#write('DELETE FROM messages WHERE q = ?', [q]);
+    this.#write('DELETE FROM links WHERE q = ?', [q]);
+    this.#write('DELETE FROM queues WHERE q = ?', [q]);
+    this.#forget(entry);
+    return true;
+  }
+
+  // --- messages ---
+
+  append(recipientId: Uint8Array, message: StoredMessage & { kind: 'message' }, quota: number): AppendResult {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return { kind: 'full' };
+    const wasEmpty = entry.size === 0;
+    if (!entry.canWrite && !wasEmpty) return { kind: 'full' };
+    const canWrite = entry.size < quota;
+    const seq = this.#nextSeq++;
+    this.#write('INSERT INTO messages (seq, q, id, time, kind, body) VALUES (?, ?, ?, ?, ?, ?)', [
+      seq,
+      entry.q,
+      blob(message.id),
+      message.time,
+      canWrite ? (message.notification ? messageKind.notification : messageKind.plain) : messageKind.quota,
+      canWrite ? blob(message.body) : null,
+    ]);
+    entry.size++;
+    entry.canWrite = canWrite;
+    if (wasEmpty) entry.head = { seq, id: message.id };
+    return canWrite ? { kind: 'stored', wasEmpty } : { kind: 'full' };
+  }
+
+  head(recipientId: Uint8Array): StoredMessage | undefined {
+    const entry = this.#own(recipientId);
+    return entry === undefined ? undefined : this.#readHead(entry);
+  }
+
+  #readHead(entry: Entry): StoredMessage | undefined {
+    if (entry.size === 0) return undefined;
+    const row = this.#get('SELECT seq, id, time, kind, body FROM messages WHERE q = ? ORDER BY seq LIMIT 1', [entry.q]);
+    if (row === undefined) return undefined;
+    const message = messageOf(row);
+    entry.head = { seq: numberColumn(row, 'seq'), id: message.id };
+    return message;
+  }
+
+  acknowledge(recipientId: Uint8Array, messageId: Uint8Array): { removed: boolean; next: StoredMessage | undefined } {
+    const entry = this.#own(recipientId);
+    if (entry === undefined) return { removed: false, next: undefined };
+    if (entry.head === undefined) this.#readHead(entry);
+    const { head } = entry;
+    const removed = head !== undefined && equalBytes(head.id, messageId);
+    if (removed) {
+      this.#write('DELETE FROM messages WHERE seq = ?', [head.seq]);
+      entry.size--;
+      entry.head = undefined;
+    }
+    return { removed, next: this.#readHead(entry) };
+  }
+
+  queueSize(recipientId: Uint8Array): number {
+    return this.#own(recipientId)?.size ?? 0;
+  }
+
+  expireMessages(before: number, limit: number): { expired: number; more: boolean } {
+    // Oldest first by number: numbers grow with time, so the search ends at the first young message.
+    const rows = this.#all(
+      `SELECT m.seq AS seq, m.q AS q FROM messages m
+       WHERE m.time < ? AND m.kind != ${messageKind.quota}
+         AND m.seq < coalesce((SELECT min(seq) FROM messages WHERE time >= ?), 9007199254740991)
+         AND NOT EXISTS (SELECT 1 FROM messages b WHERE b.q = m.q AND b.kind = ${messageKind.quota} AND b.seq < m.seq)
+       ORDER BY m.seq LIMIT ?`,
+      [before, before, limit],
+    );
+    const touched = new Set<number>();
+    for (const row of rows) {
+      this.#write('DELETE FROM messages WHERE seq = ?', [numberColumn(row, 'seq')]);
+      touched.add(numberColumn(row, 'q'));
+    }
+    if (touched.size > 0) {
+      for (const entry of [...this.#cache.recipient.values()]) if (touched.has(entry.q)) this.#forget(entry);
+    }
+    return { expired: rows.length, more: rows.length === limit };
+  }
+
+  countQueues(): number {
+    const row = this.#get('SELECT count(*) AS n FROM queues', []);
+    return row === undefined ? 0 : numberColumn(row, 'n');
+  }
+
+  durable(): Promise<void> | undefined {
+    return this.#commits.durable();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#commits.flush();
+    await this.#checkpointer.close();
+    for (const statement of this.#statements.values()) statement.close();
+    closeSync(this.#wal);
+    this.#db.close();
+    this.#lock.close();
+  }
+}
+
+function recordOf(row: Row): QueueRecord {
+  const mode = textColumn(row, 'mode');
+  const senderKey = maybeBlob(row, 'sender_key');
+  const notifierId = maybeBlob(row, 'notifier_id');
+  return {
+    recipientId: blobColumn(row, 'recipient_id'),
+    recipientKeys: decodeKeys(blobColumn(row, 'recipient_keys')),
+    rcvDhSecret: blobColumn(row, 'rcv_dh_secret'),
+    senderId: blobColumn(row, 'sender_id'),
+    senderKey: senderKey === undefined ? undefined : decodeKey(senderKey),
+    mode: modeOf(mode),
+    linkId: maybeBlob(row, 'link_id'),
+    notifier:
+      notifierId === undefined
+        ? undefined
+        : {
+            notifierId,
+            key: decodeKey(blobColumn(row, 'notifier_key')),
+            dhSecret: blobColumn(row, 'notifier_secret'),
+          },
+    status: decodeStatus(textColumn(row, 'status')),
+    updatedDay: numberColumn(row, 'updated_day'),
+  };
+}
+
+const modeOf = (text: string): StoredQueueMode => (text === 'M' || text === 'C' ? text : undefined);
+
+function messageOf(row: Row): StoredMessage {
+  const id = blobColumn(row, 'id');
+  const time = numberColumn(row, 'time');
+  const kind = numberColumn(row, 'kind');
+  if (kind === messageKind.quota) return { kind: 'quota', id, time };
+  return { kind: 'message', id, time, notification: kind === messageKind.notification, body: blobColumn(row, 'body') };
+}
+
+/** A lock that the operating system drops with the process, however it ends: an open transaction on a small file. */
+function takeLock(file: string): Database {
+  const lock = new Database(file);
+  try {
+    lock.pragma('locking_mode = EXCLUSIVE');
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (cause) {
+    lock.close();
+    throw new FanionError('RELAY_STORAGE_IN_USE', 'another relay uses this storage', { cause });
+  }
+}
+
+/** The worker's program: a text, because the sources run as TypeScript in tests and as JavaScript when built. */
+const workerProgram = `
+const { parentPort, workerData } = require('node:worker_threads');
+const { Database } = require(workerData.driver);
+const db = new Database(workerData.file);
+parentPort.on('message', () => {
+  try {
+    db.pragma('wal_checkpoint(PASSIVE)');
+  } catch {
+    // Busy or out of space: the main thread's own try tells.
+  }
+  parentPort.postMessage('done');
+});
+`;
+
+/** Moves the write-ahead log into the database on a thread of its own: that takes many milliseconds. */
+class Checkpointer {
+  readonly #file: string;
+  #worker: Worker | undefined;
+  #state: 'idle' | 'running' | 'done' = 'idle';
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  run(): void {
+    if (this.#state !== 'idle') return;
+    this.#state = 'running';
+    this.#started().postMessage('run');
+  }
+
+  /** True once after each finished run. */
+  takeDone(): boolean {
+    if (this.#state !== 'done') return false;
+    this.#state = 'idle';
+    return true;
+  }
+
+  #started(): Worker {
+    if (this.#worker !== undefined) return this.#worker;
+    const worker = new Worker(workerProgram, {
+      eval: true,
+      workerData: { file: this.#file, driver: createRequire(import.meta.url).resolve('@signalapp/sqlcipher') },
+    });
+    worker.unref();
+    worker.on('message', () => {
+      this.#state = 'done';
+    });
+    worker.on('error', () => {
+      // Without the worker the main thread does all of it.
+      this.#state = 'done';
+      this.#worker = undefined;
+    });
+    this.#worker = worker;
+    return worker;
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+}
