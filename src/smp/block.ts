@@ -1,0 +1,64 @@
+import { initBlockChains, openBoxPadded, pad, sealBoxPadded, stepBlockChain, unpad } from '../crypto/index.js';
+import { writeBatch } from './batch.js';
+import { blockSize, encryptedContentSize } from './sizes.js';
+
+/** One direction of a connection: turns payloads into blocks, or blocks into payloads. The order is the chain's. */
+class BlockChain {
+  #chain: Uint8Array | undefined;
+
+  /** Without a chain key blocks are only padded. */
+  constructor(chain: Uint8Array | undefined) {
+    this.#chain = chain;
+  }
+
+  /** The key of the next block. The chain advances whatever becomes of the block. */
+  protected step(): { readonly key: Uint8Array; readonly nonce: Uint8Array } | undefined {
+    if (this.#chain === undefined) return undefined;
+    const { chainKey, key, nonce } = stepBlockChain(this.#chain);
+    this.#chain = chainKey;
+    return { key, nonce };
+  }
+}
+
+/** Makes the 16384-byte blocks of one direction (20-smp.md, section 4.1). Call in the order of sending. */
+export class BlockSealer extends BlockChain {
+  readonly #payload = new Uint8Array(blockSize);
+
+  /** A block with this payload: at most 16382 bytes, or 16366 when encrypted; else CRYPTO_LARGE_MSG. */
+  seal(payload: Uint8Array): Uint8Array {
+    const step = this.step();
+    return step === undefined
+      ? pad(payload, blockSize)
+      : sealBoxPadded(step.key, step.nonce, payload, encryptedContentSize);
+  }
+
+  /** A block with these transmissions, which must fit (see `packBatches`). */
+  sealBatch(transmissions: readonly Uint8Array[]): Uint8Array {
+    const length = writeBatch(this.#payload, transmissions);
+    return this.seal(this.#payload.subarray(0, length));
+  }
+}
+
+/** Opens the blocks of one direction. Call in the order of receiving. */
+export class BlockOpener extends BlockChain {
+  /** The payload of a block. CryptoError when it cannot be opened or its padding is wrong. */
+  open(block: Uint8Array): Uint8Array {
+    const step = this.step();
+    return step === undefined ? unpad(block) : openBoxPadded(step.key, step.nonce, block);
+  }
+}
+
+/** Which end of the connection: it decides which chain is for sending. */
+export type Side = 'client' | 'relay';
+
+/** Both directions of a connection after the handshake. Without a secret blocks are plain (section 4.1). */
+export function blockCiphers(
+  side: Side,
+  sessionId: Uint8Array,
+  secret: Uint8Array | undefined,
+): { readonly sealer: BlockSealer; readonly opener: BlockOpener } {
+  if (secret === undefined) return { sealer: new BlockSealer(undefined), opener: new BlockOpener(undefined) };
+  const { serverToClient, clientToServer } = initBlockChains(sessionId, secret);
+  const [own, peer] = side === 'client' ? [clientToServer, serverToClient] : [serverToClient, clientToServer];
+  return { sealer: new BlockSealer(own), opener: new BlockOpener(peer) };
+}
