@@ -44,18 +44,23 @@ function checkLength(bytes: Uint8Array, kind: keyof typeof kemSizes): void {
   if (bytes.length !== kemSizes[kind]) throw new KemError(kind, bytes.length);
 }
 
+/** The library takes no subclass of Uint8Array, such as Buffer. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 async function load(): Promise<Sntrup761> {
   const library = await createSntrup761();
   return {
     generateKeyPair: () => library.generateKeyPair(),
     encapsulate(publicKey) {
       checkLength(publicKey, 'publicKey');
-      return library.encapsulate(publicKey);
+      return library.encapsulate(plain(publicKey));
     },
     decapsulate(ciphertext, secretKey) {
       checkLength(ciphertext, 'ciphertext');
       checkLength(secretKey, 'secretKey');
-      return library.decapsulate(ciphertext, secretKey);
+      return library.decapsulate(plain(ciphertext), plain(secretKey));
     },
   };
 }
