@@ -14,7 +14,8 @@ export class Reader {
   readonly #end: number;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    // Plain views even of a Buffer: values compare equal wherever they came from.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = 0;
     this.#end = bytes.byteLength;
