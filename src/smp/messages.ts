@@ -9,14 +9,7 @@ import {
   type Writer,
   writeVersionRange,
 } from '../wire/index.js';
-import {
-  type LinkData,
-  readLinkData,
-  type ServiceQueues,
-  SmpParseError,
-  splitWord,
-  writeLinkData,
-} from './commands.js';
+import { type LinkData, readLinkData, SmpParseError, splitWord, writeLinkData } from './commands.js';
 import { readSmpError, type SmpError, writeSmpError } from './errors.js';
 import { type QueueMode, queueModeChar, readQueueMode } from './queues.js';
 import { SmpV, type SmpVersion, smpVersion } from './versions.js';
