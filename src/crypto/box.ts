@@ -29,7 +29,8 @@ export function boxKey(secret: Uint8Array): BoxKey {
   return new BoxKey(hsalsa20(secret, zeros));
 }
 
-function keyOf(secret: Uint8Array | BoxKey): Uint8Array {
+/** The prepared key of a secret that may be prepared already. */
+export function keyOf(secret: Uint8Array | BoxKey): Uint8Array {
   return secret instanceof BoxKey ? secret.key : boxKey(secret).key;
 }
 

@@ -26,8 +26,8 @@ export function isInRange(version: number, range: VersionRange): boolean {
 /** The version that two parties use: the highest that both know; undefined when there is none. */
 export function agreeVersion<V extends number>(ours: VersionRange<V>, theirs: VersionRange<V>): V | undefined {
   if (!isCompatible(ours, theirs)) return undefined;
-  const { max } = ours;
-  return max < theirs.max ? max : theirs.max;
+  if (ours.max > theirs.max) return theirs.max;
+  return ours.max;
 }
 
 export function writeVersionRange(w: Writer, range: VersionRange): void {
