@@ -1,4 +1,5 @@
 import { decodePrefix, encode, type Reader, type Writer } from '../wire/index.js';
+import { type BoxKey, boxTagSize } from './box.js';
 import { CryptoError } from './errors.js';
 import { lazyLength, lazyPrefix } from './padding.js';
 import { BoxStream } from './stream.js';
