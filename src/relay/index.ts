@@ -3,3 +3,4 @@ export * from './identity.js';
 export * from './metrics.js';
 export { startSmpRelay } from './smp/relay.js';
 export type { BlockReason, SmpRelay, SmpRelayOptions, SmpRelayStorage } from './smp/options.js';
+export * from './xftp/index.js';
