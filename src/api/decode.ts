@@ -112,7 +112,7 @@ function decodeNamed(schema: Schema, name: string, value: JsonValue, path: strin
   }
   if (!isJsonObject(value)) throw new SchemaMismatch(path, `an object (${name})`);
   if (def.kind === 'record') return fromEntries(decodeFields(schema, def.fields, value, path));
-  const tag = value['type'];
+  const tag = value.type;
   if (typeof tag !== 'string') throw new SchemaMismatch(`${path}.type`, 'a string');
   const member = def.members.find((m) => m.tag === tag);
   if (member === undefined) {

@@ -12,7 +12,6 @@ import type {
   CreatedConnLink,
   CryptoFile,
   FeatureAllowed,
-  GroupChatScope,
   GroupFeature,
   GroupFeatureEnabled,
   GroupMemberRole,
@@ -300,10 +299,10 @@ interface ChatCommands {
   GetChatTTL: { chatName: ChatNameRef };
   APISetChatUIThemes: { chatRef: ChatRef; uiThemes: UIThemeEntityOverrides | undefined };
   APIGetChatTags: { userId: number };
-  APICreateChatTag: { tag: ChatTagData };
+  APICreateChatTag: { chatTag: ChatTagData };
   APISetChatTags: { chatRef: ChatRef; tagIds: readonly number[] };
   APIDeleteChatTag: { tagId: number };
-  APIUpdateChatTag: { tagId: number; tag: ChatTagData };
+  APIUpdateChatTag: { tagId: number; chatTag: ChatTagData };
   APIReorderChatTags: { tagIds: readonly number[] };
 }
 
@@ -574,6 +573,3 @@ export type ParsedCommand = SupportedCommand | UnsupportedCommand;
 export function isUnsupported(command: ParsedCommand): command is UnsupportedCommand {
   return (unsupportedTags as readonly string[]).includes(command.tag);
 }
-
-/** A scope as `(_support)` or `(_support:<groupMemberId>)` names it. */
-export type CommandScope = GroupChatScope;
