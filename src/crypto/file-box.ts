@@ -25,6 +25,11 @@ export function readFileHeader(r: Reader): FileHeader {
   return { fileName, fileExtra: r.maybe('fileExtra', (x) => x.latin1('fileExtra')) };
 }
 
+/** A name for the header: the UTF-8 bytes of the name, one character each, cut to what fits. */
+export function headerFileName(name: string): string {
+  return Buffer.from(name, 'utf8').subarray(0, 255).toString('latin1');
+}
+
 /** The header is looked for in this many bytes. */
 const headerLimit = 1024;
 const lengthSize = 8;

@@ -9,6 +9,11 @@ const block = 64;
 /** The first keystream bytes are the key of Poly1305. */
 const polyKeySize = 32;
 
+/** Memory for a result that is written whole: large pieces need no zeros first. */
+function memory(length: number): Uint8Array {
+  return length < 4096 ? new Uint8Array(length) : Buffer.allocUnsafeSlow(length);
+}
+
 /**
  * The box of section 3.1 made piece by piece, in constant memory (section 3.7): the result does not depend on where
  * the pieces end. Use one stream for one direction: either `seal` pieces and take the `tag`, or `open` pieces and
@@ -60,7 +65,7 @@ export class BoxStream {
   }
 
   /** Encrypts the next piece into `out` (fresh memory by default; `piece` itself is allowed). */
-  seal(piece: Uint8Array, out: Uint8Array = new Uint8Array(piece.length)): Uint8Array {
+  seal(piece: Uint8Array, out: Uint8Array = memory(piece.length)): Uint8Array {
     if (piece.length === 0) return out;
     this.#advance(out, piece);
     sodium.crypto_onetimeauth_update(this.#poly, out);
@@ -68,7 +73,7 @@ export class BoxStream {
   }
 
   /** Decrypts the next piece into `out` (fresh memory by default; `piece` itself is allowed). Not yet authenticated. */
-  open(piece: Uint8Array, out: Uint8Array = new Uint8Array(piece.length)): Uint8Array {
+  open(piece: Uint8Array, out: Uint8Array = memory(piece.length)): Uint8Array {
     if (piece.length === 0) return out;
     sodium.crypto_onetimeauth_update(this.#poly, piece);
     this.#advance(out, piece);
