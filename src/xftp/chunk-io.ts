@@ -70,13 +70,18 @@ export async function sendSlice(
     for (let done = 0; done < source.size; ) {
       const slice = buffer.subarray(0, Math.min(buffer.length, source.size - done));
       const n = await readFully(file, slice, source.offset + done);
-      if (n < slice.length) throw new Error('the file is shorter than its chunks');
-      options.transform?.(slice);
+      // Also of a file that became shorter everything is sent: the other side then sees what is wrong with its size.
+      const part = slice.subarray(0, n);
+      options.transform?.(part);
       await sending;
       if (options.stopped?.() === true) return false;
-      sending = writeTo(stream, slice);
+      sending = writeTo(stream, part);
       // Its failure is seen by the await above or below, perhaps a turn later.
       sending.catch(() => {});
+      if (n < slice.length) {
+        await sending;
+        throw new Error('the file is shorter than its chunks');
+      }
       done += slice.length;
       buffer = buffer === first ? second : first;
     }

@@ -99,6 +99,11 @@ export class XftpClient {
     }
   }
 
+  /** The connection below, for tests of the protocol. */
+  get connection(): XftpConnection {
+    return this.#connection;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }

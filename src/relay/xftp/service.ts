@@ -155,7 +155,7 @@ export class XftpService {
       if (current === undefined) return error('AUTH');
       if (current.fileName !== undefined) {
         const n = await reader.discard(current.size);
-        return n < current.size || !reader.done ? error('SIZE') : ok;
+        return n < current.size || (await reader.discard(1)) > 0 ? error('SIZE') : ok;
       }
       if (this.#used + current.size > quota) return error('QUOTA');
       this.#used += current.size;
