@@ -1,17 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  DecodeError,
-  decodePrefix,
-  decodeWhole,
-  EncodeError,
-  encode,
-  hex,
-  Reader,
-  readVersionRange,
-  Writer,
-  writeVersionRange,
-} from './index.js';
+import { DecodeError, decodePrefix, decodeWhole, EncodeError, encode, hex, Reader, Writer } from './index.js';
 import { readSample, type Sample, sample, writeSample } from './testing-support/sample.js';
 
 const plain = (s: Sample) => ({
@@ -30,9 +19,9 @@ describe('binary encoding', () => {
         expect(
           plain(
             decodeWhole(
-              encode((w) => write(w, s), 4),
+              encode((w) => writeSample(w, s), 4),
               'sample',
-              read,
+              readSample,
             ),
           ),
         ).toEqual(plain(s));

@@ -4,6 +4,7 @@ import {
   anyAlgorithm,
   boxKey,
   type Compression,
+  certificateFingerprint,
   cryptoFileArgsFromJson,
   decodePrivateKey,
   decodePublicKey,
@@ -49,6 +50,8 @@ export function cryptoDecoders(compression: Compression): readonly FuzzOptions[]
   const signed = [ed25519, ed448].map((signer) => signKey(x25519.publicKey, signer.privateKey));
   const { servers } = loadVectors<{ servers: Record<string, { certificateChain: string[] }> }>('session.json');
   const chains = Object.values(servers).map((s) => s.certificateChain.map(fromHex));
+  const identity = chains[0]?.[1] ?? new Uint8Array();
+  const recordedAt = Date.UTC(2026, 10, 21);
   const { compression: recorded, decompression } = loadVectors<{
     compression: { batch: string; smpEncode: string }[];
     decompression: { input: string }[];
@@ -98,7 +101,7 @@ export function cryptoDecoders(compression: Compression): readonly FuzzOptions[]
     {
       name: 'certificate validation',
       inputs: chains.map((c) => c[0] ?? new Uint8Array()),
-      decode: (b) => validateChain([b, chains[0]?.[1] ?? b], new Uint8Array(32), 0),
+      decode: (b) => validateChain([b, identity], certificateFingerprint(identity), recordedAt),
     },
     {
       name: 'file header',
