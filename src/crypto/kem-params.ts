@@ -45,5 +45,5 @@ function readSized(r: Reader, kind: keyof typeof kemSizes): Uint8Array {
   const bytes = r.large(`kem.${kind}`);
   if (bytes.length !== kemSizes[kind]) throw r.error(`kem.${kind}`, `${bytes.length} bytes, not ${kemSizes[kind]}`);
   // A copy: parameters are kept, the message that brought them is not.
-  return bytes.slice();
+  return new Uint8Array(bytes);
 }

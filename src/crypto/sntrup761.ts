@@ -77,7 +77,7 @@ export function loadSntrup761(): Promise<Sntrup761> {
 export function kemKeyPairOf(secretKey: Uint8Array): KemKeyPair {
   checkLength(secretKey, 'secretKey');
   return {
-    publicKey: secretKey.slice(publicKeyInSecretKey, publicKeyInSecretKey + kemSizes.publicKey),
+    publicKey: secretKey.subarray(publicKeyInSecretKey, publicKeyInSecretKey + kemSizes.publicKey),
     secretKey,
   };
 }
