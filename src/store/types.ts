@@ -49,7 +49,7 @@ export interface Store {
 export interface Migration {
   readonly name: string;
   /**
-   * SQL for both dialects: `AUTO_ID`, `INTEGER`, `BLOB`, `TEXT`; statements end with `;` at the end of a line.
+   * SQL for both dialects: `AUTO_ID`, `ROW_ID` (ids may come again), `INTEGER`, `BLOB`, `TEXT`; statements end with `;` at the end of a line.
    */
   readonly sql: string;
 }

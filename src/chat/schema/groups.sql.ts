@@ -1,7 +1,7 @@
 /** Groups and their members (60-groups, 2.12). */
 export const groupsSql = `
 CREATE TABLE group_profiles (
-  group_profile_id AUTO_ID,
+  group_profile_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   display_name TEXT NOT NULL,
   full_name TEXT NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE group_profiles (
 );
 
 CREATE TABLE groups (
-  group_id AUTO_ID,
+  group_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   local_display_name TEXT NOT NULL,
   group_profile_id INTEGER NOT NULL,
@@ -56,7 +56,7 @@ CREATE INDEX idx_groups_short_link ON groups(user_id, conn_short_link_to_connect
 CREATE INDEX idx_groups_business_xcontact ON groups(user_id, business_xcontact_id);
 
 CREATE TABLE group_members (
-  group_member_id AUTO_ID,
+  group_member_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   group_id INTEGER NOT NULL REFERENCES groups(group_id) ON DELETE CASCADE,
   member_id TEXT NOT NULL,
@@ -90,6 +90,7 @@ CREATE TABLE group_members (
 CREATE UNIQUE INDEX idx_group_members_member_id ON group_members(group_id, member_id);
 CREATE INDEX idx_group_members_contact ON group_members(contact_id);
 CREATE INDEX idx_group_members_profile ON group_members(contact_profile_id);
+CREATE INDEX idx_group_members_member_profile ON group_members(member_profile_id) WHERE member_profile_id IS NOT NULL;
 CREATE INDEX idx_group_members_name ON group_members(user_id, local_display_name);
 CREATE INDEX idx_group_members_category ON group_members(group_id, member_category);
 

@@ -157,7 +157,7 @@ CREATE TABLE group_snd_item_statuses (
 CREATE UNIQUE INDEX idx_group_snd_item_statuses ON group_snd_item_statuses(chat_item_id, group_member_id);
 
 CREATE TABLE files (
-  file_id AUTO_ID,
+  file_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   contact_id INTEGER,
   group_id INTEGER,

@@ -6,7 +6,7 @@
  */
 export const peopleSql = `
 CREATE TABLE users (
-  user_id AUTO_ID,
+  user_id ROW_ID,
   agent_user_id INTEGER NOT NULL,
   contact_id INTEGER NOT NULL DEFAULT 0,          -- the contact that stands for the user
   local_display_name TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE display_names (
 CREATE UNIQUE INDEX idx_display_names_suffix ON display_names(user_id, ldn_base, ldn_suffix);
 
 CREATE TABLE contact_profiles (
-  contact_profile_id AUTO_ID,
+  contact_profile_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   display_name TEXT NOT NULL,
   full_name TEXT NOT NULL,
@@ -54,7 +54,7 @@ CREATE TABLE contact_profiles (
 CREATE INDEX idx_contact_profiles_user ON contact_profiles(user_id, display_name);
 
 CREATE TABLE contacts (
-  contact_id AUTO_ID,
+  contact_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   contact_profile_id INTEGER NOT NULL,
   local_display_name TEXT NOT NULL,
@@ -98,7 +98,7 @@ CREATE INDEX idx_contacts_request ON contacts(contact_request_id);
 CREATE INDEX idx_contacts_group_member ON contacts(contact_group_member_id);
 
 CREATE TABLE connections (
-  connection_id AUTO_ID,
+  connection_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   agent_conn_id TEXT NOT NULL,
   conn_type TEXT NOT NULL,                        -- contact | member | user_contact
@@ -139,10 +139,11 @@ CREATE INDEX idx_connections_member ON connections(group_member_id);
 CREATE INDEX idx_connections_link ON connections(user_contact_link_id);
 CREATE INDEX idx_connections_uri_hash ON connections(user_id, via_contact_uri_hash);
 CREATE INDEX idx_connections_inv ON connections(user_id, conn_req_inv);
+CREATE INDEX idx_connections_custom_profile ON connections(custom_user_profile_id) WHERE custom_user_profile_id IS NOT NULL;
 CREATE INDEX idx_connections_short_inv ON connections(user_id, short_link_inv);
 
 CREATE TABLE user_contact_links (
-  user_contact_link_id AUTO_ID,
+  user_contact_link_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   conn_full_link TEXT NOT NULL,
   conn_short_link TEXT,
@@ -162,7 +163,7 @@ CREATE UNIQUE INDEX idx_user_contact_links_address ON user_contact_links(user_id
 CREATE UNIQUE INDEX idx_user_contact_links_group ON user_contact_links(group_id) WHERE group_id IS NOT NULL;
 
 CREATE TABLE contact_requests (
-  contact_request_id AUTO_ID,
+  contact_request_id ROW_ID,
   user_id INTEGER NOT NULL REFERENCES users(user_id) ON DELETE CASCADE,
   user_contact_link_id INTEGER,
   agent_invitation_id TEXT NOT NULL,
