@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemRandom } from '../core/index.js';
+import { ManualClock, systemRandom } from '../core/index.js';
 import { hex } from '../wire/index.js';
 import { createKemPool, type KemPool, ratchetKeys } from './index.js';
 
@@ -27,6 +27,7 @@ describe('the KEM pool', () => {
     expect(pool.available).toBe(0);
     const keys = ratchetKeys(systemRandom, pool);
     expect(keys.kemKeyPair()).toBeUndefined();
+    expect(ratchetKeys(systemRandom, pool, 'make').kemKeyPair()?.publicKey.length).toBe(1158);
     await pool.ready();
     expect(keys.kemKeyPair()?.publicKey.length).toBe(1158);
     expect(keys.ratchetKeyPair().publicKey.raw.length).toBe(56);
@@ -51,6 +52,23 @@ describe('the KEM pool', () => {
     done = true;
     // Made on this thread, there would be a turn for each pair.
     expect(turns).toBeGreaterThan(160);
+  });
+
+  it('ends its threads when nothing was needed for long, and starts them again', async () => {
+    const clock = new ManualClock();
+    pool = await createKemPool({ size: 1, clock, idleMs: 1000 });
+    for (let round = 0; round < 2; round++) {
+      const made = pool.keyPair();
+      expect((await made).secretKey.length).toBe(1763);
+      while (pool.available < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(pool.threads).toBe(1);
+      clock.advance(999);
+      expect(pool.threads).toBe(1);
+      clock.advance(1);
+      expect(pool.threads).toBe(0);
+      // The pair that was ready stays.
+      expect(pool.available).toBe(1);
+    }
   });
 
   it('rejects those who wait when it is closed', async () => {

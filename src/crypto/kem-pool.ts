@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { FanionError, type RandomSource } from '../core/index.js';
+import { type Clock, FanionError, type RandomSource, systemClock, type Timer } from '../core/index.js';
 import { generateKeyPair } from './keys.js';
 import type { RatchetKeys } from './ratchet-state.js';
 import { type KemKeyPair, kemSizes, loadSntrup761, type Sntrup761 } from './sntrup761.js';
@@ -9,6 +9,9 @@ export interface KemPoolOptions {
   readonly size?: number;
   /** Worker threads. Default 1; one makes about 60 pairs per second. */
   readonly workers?: number;
+  /** Threads that made nothing for so long end (each holds 17 MB). In milliseconds; default one minute. */
+  readonly idleMs?: number;
+  readonly clock?: Clock;
 }
 
 /**
@@ -20,6 +23,8 @@ export interface KemPool {
   readonly kem: Sntrup761;
   /** Pairs that can be taken at once. */
   readonly available: number;
+  /** Worker threads that run now. */
+  readonly threads: number;
   /** Starts to fill the pool. */
   start(): void;
   /** A fresh pair, at once or when a worker has made one. */
@@ -34,15 +39,18 @@ export interface KemPool {
 
 /** A pool; loads the KEM, starts no thread yet. */
 export async function createKemPool(options: KemPoolOptions = {}): Promise<KemPool> {
-  return new WorkerKemPool(await loadSntrup761(), options.size ?? 16, options.workers ?? 1);
+  return new WorkerKemPool(await loadSntrup761(), options);
 }
 
-/** What ratchet steps draw from in production: X448 from `random`, KEM pairs from the pool. */
-export function ratchetKeys(random: RandomSource, pool: KemPool): RatchetKeys {
+/**
+ * What ratchet steps draw from in production: X448 from `random`, KEM pairs from the pool. `whenEmpty`: `wait` makes
+ * `decrypt` ask for a pair (`needsKemKeyPair`); `make` makes one at once, which holds up the event loop for 17 ms.
+ */
+export function ratchetKeys(random: RandomSource, pool: KemPool, whenEmpty: 'wait' | 'make' = 'wait'): RatchetKeys {
   return {
     kem: pool.kem,
     ratchetKeyPair: () => generateKeyPair('x448', random),
-    kemKeyPair: () => pool.take(),
+    kemKeyPair: () => pool.take() ?? (whenEmpty === 'make' ? pool.kem.generateKeyPair() : undefined),
   };
 }
 
@@ -57,6 +65,8 @@ class WorkerKemPool implements KemPool {
   readonly kem: Sntrup761;
   readonly #size: number;
   readonly #workerCount: number;
+  readonly #idleMs: number;
+  readonly #clock: Clock;
   readonly #pairs: KemKeyPair[] = [];
   readonly #waiters: Waiter[] = [];
   /** Each worker with the number of pairs that it was asked for. */
@@ -65,15 +75,22 @@ class WorkerKemPool implements KemPool {
   #broken = false;
   #closed = false;
   #making = false;
+  #idle: Timer | undefined;
 
-  constructor(kem: Sntrup761, size: number, workerCount: number) {
+  constructor(kem: Sntrup761, options: KemPoolOptions) {
     this.kem = kem;
-    this.#size = Math.max(1, size);
-    this.#workerCount = Math.max(1, workerCount);
+    this.#size = Math.max(1, options.size ?? 16);
+    this.#workerCount = Math.max(1, options.workers ?? 1);
+    this.#idleMs = options.idleMs ?? 60_000;
+    this.#clock = options.clock ?? systemClock;
   }
 
   get available(): number {
     return this.#pairs.length;
+  }
+
+  get threads(): number {
+    return this.#workers.size;
   }
 
   start(): void {
@@ -96,9 +113,14 @@ class WorkerKemPool implements KemPool {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#idle?.cancel();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(closedError());
+    await this.#endWorkers();
+  }
+
+  async #endWorkers(): Promise<void> {
     const workers = [...this.#workers.keys()];
     this.#workers.clear();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(closedError());
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
 
@@ -118,14 +140,19 @@ class WorkerKemPool implements KemPool {
       if (this.#waiters.length > 0 && !this.#making) this.#makeHere();
       return;
     }
-    let asked = 0;
-    for (const n of this.#workers.values()) asked += n;
+    const asked = this.#asked();
     let missing = this.#size + this.#waiters.length - this.#pairs.length - asked;
     while (missing-- > 0) {
       const worker = this.#idlest();
       this.#workers.set(worker, (this.#workers.get(worker) ?? 0) + 1);
       worker.postMessage(undefined);
     }
+  }
+
+  #asked(): number {
+    let asked = 0;
+    for (const n of this.#workers.values()) asked += n;
+    return asked;
   }
 
   #idlest(): Worker {
@@ -142,7 +169,8 @@ class WorkerKemPool implements KemPool {
     const worker = new Worker(new URL('./sntrup761-worker.js', import.meta.url), { name: 'fanion-kem', execArgv: [] });
     worker.unref();
     worker.on('message', (pair: unknown) => {
-      this.#workers.set(worker, (this.#workers.get(worker) ?? 1) - 1);
+      const asked = this.#workers.get(worker);
+      if (asked !== undefined) this.#workers.set(worker, asked - 1);
       if (isKeyPair(pair)) this.#add(pair);
     });
     worker.on('error', () => this.#lose(worker));
@@ -174,6 +202,14 @@ class WorkerKemPool implements KemPool {
     }
     this.#fill();
     this.#refs();
+    this.#idle?.cancel();
+    if (this.#asked() === 0) {
+      this.#idle = this.#clock.after(this.#idleMs, () => this.#endIdle(), { unref: true });
+    }
+  }
+
+  #endIdle(): void {
+    if (this.#asked() === 0 && this.#waiters.length === 0) void this.#endWorkers();
   }
 
   #refs(): void {
