@@ -73,9 +73,7 @@ function time(ms: number): Uint8Array {
 
 function extension(id: readonly number[], critical: boolean, value: Uint8Array): Uint8Array {
   const body = der(tag.octetString, value);
-  return critical
-    ? sequence(objectId(id), der(tag.boolean, Uint8Array.of(0xff)), body)
-    : sequence(objectId(id), body);
+  return critical ? sequence(objectId(id), der(tag.boolean, Uint8Array.of(0xff)), body) : sequence(objectId(id), body);
 }
 
 function publicKeyOf(key: KeyObject): Uint8Array {
@@ -134,8 +132,7 @@ function certificate(fields: CertificateFields): Uint8Array {
 }
 
 /** RFC 5280, section 4.2.1.2, method 1: SHA-1 of the public key. A name for the key, not a security measure. */
-const keyId = (key: KeyObject): Uint8Array =>
-  new Uint8Array(createHash('sha1').update(publicKeyOf(key)).digest());
+const keyId = (key: KeyObject): Uint8Array => new Uint8Array(createHash('sha1').update(publicKeyOf(key)).digest());
 
 const subjectKeyExtension = (key: KeyObject): Uint8Array =>
   extension(oid.subjectKeyIdentifier, false, der(tag.octetString, keyId(key)));
@@ -197,14 +194,12 @@ export function createLeafCertificate(ca: CertifiedKey, host: string, options: C
   return { certificate: der, privateKey: bytes };
 }
 
-/** SHA-256 of the whole identity certificate: what the address names. */
-export function certificateFingerprint(certificate: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(certificate).digest());
-}
-
 /** PEM text of DER bytes. */
 export function toPem(label: 'CERTIFICATE' | 'PRIVATE KEY', der: Uint8Array): string {
-  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 

@@ -2,9 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { FanionError, type RandomSource } from '../core/index.js';
+import { certificateFingerprint } from '../crypto/index.js';
 import {
   type CertificateAlgorithm,
-  certificateFingerprint,
   createCertificateAuthority,
   createLeafCertificate,
   fromPem,

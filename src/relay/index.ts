@@ -1,6 +1,6 @@
 export * from './certificates.js';
 export * from './identity.js';
 export * from './metrics.js';
-export { startSmpRelay } from './smp/relay.js';
 export type { BlockReason, SmpRelay, SmpRelayOptions, SmpRelayStorage } from './smp/options.js';
+export { startSmpRelay } from './smp/relay.js';
 export * from './xftp/index.js';

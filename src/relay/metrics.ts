@@ -1,58 +1,113 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
-/** Counters of one SMP relay. Labels never hold ids or addresses. */
+/** What a relay counts. Plain numbers, because they change several times per message. Never ids or addresses. */
+export interface RelayCounts {
+  connections: number;
+  connectionsTotal: number;
+  handshakeFailures: number;
+  subscriptions: number;
+  messagesReceived: number;
+  messagesDelivered: number;
+  messagesAcknowledged: number;
+  messagesExpired: number;
+  quotaExceeded: number;
+  commits: number;
+  commitWrites: number;
+  forwardedAsProxy: number;
+  forwardedAsDestination: number;
+  readonly commands: Map<string, number>;
+  readonly errors: Map<string, number>;
+}
+
+/** Counters of one SMP relay and their form for Prometheus. */
 export interface RelayMetrics {
   readonly registry: Registry;
-  readonly connections: Gauge;
-  readonly connectionsTotal: Counter;
-  readonly handshakeFailures: Counter;
-  readonly subscriptions: Gauge;
-  readonly queues: Gauge;
-  readonly commands: Counter<'command'>;
-  readonly errors: Counter<'error'>;
-  readonly messagesReceived: Counter;
-  readonly messagesDelivered: Counter;
-  readonly messagesAcknowledged: Counter;
-  readonly messagesExpired: Counter;
-  readonly quotaExceeded: Counter;
-  readonly commits: Counter;
-  readonly commitSize: Histogram;
-  readonly proxied: Counter<'role'>;
+  readonly counts: RelayCounts;
+  /** Set by the relay: asked when the metrics are read. */
+  countQueues: (() => number | Promise<number>) | undefined;
+}
+
+/** Adds one to an entry of a labelled count. */
+export function countLabel(counts: Map<string, number>, label: string): void {
+  counts.set(label, (counts.get(label) ?? 0) + 1);
 }
 
 export function createRelayMetrics(registry = new Registry()): RelayMetrics {
   const registers = [registry];
-  const counter = (name: string, help: string): Counter => new Counter({ name, help, registers });
-  return {
-    registry,
-    connections: new Gauge({ name: 'fanion_smp_connections', help: 'Open client connections', registers }),
-    connectionsTotal: counter('fanion_smp_connections_total', 'Accepted client connections'),
-    handshakeFailures: counter('fanion_smp_handshake_failures_total', 'Connections closed before or in the SMP handshake'),
-    subscriptions: new Gauge({ name: 'fanion_smp_subscriptions', help: 'Subscribed queues', registers }),
-    queues: new Gauge({ name: 'fanion_smp_queues', help: 'Queues in the storage', registers }),
-    commands: new Counter({ name: 'fanion_smp_commands_total', help: 'Commands', labelNames: ['command'], registers }),
-    errors: new Counter({ name: 'fanion_smp_errors_total', help: 'ERR answers', labelNames: ['error'], registers }),
-    messagesReceived: counter('fanion_smp_messages_received_total', 'Messages accepted from senders'),
-    messagesDelivered: counter('fanion_smp_messages_delivered_total', 'Deliveries to recipients, repeated ones included'),
-    messagesAcknowledged: counter('fanion_smp_messages_acknowledged_total', 'Messages acknowledged by recipients'),
-    messagesExpired: counter('fanion_smp_messages_expired_total', 'Messages dropped because of their age'),
-    quotaExceeded: counter('fanion_smp_quota_exceeded_total', 'Messages refused because the queue was full'),
-    commits: counter('fanion_smp_commits_total', 'Storage commits'),
-    commitSize: new Histogram({
-      name: 'fanion_smp_commit_writes',
-      help: 'Writes per storage commit',
-      buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
-      registers,
-    }),
-    proxied: new Counter({
-      name: 'fanion_smp_proxied_total',
-      help: 'Forwarded commands, as the proxy and as the destination',
-      labelNames: ['role'],
-      registers,
-    }),
+  const counts: RelayCounts = {
+    connections: 0,
+    connectionsTotal: 0,
+    handshakeFailures: 0,
+    subscriptions: 0,
+    messagesReceived: 0,
+    messagesDelivered: 0,
+    messagesAcknowledged: 0,
+    messagesExpired: 0,
+    quotaExceeded: 0,
+    commits: 0,
+    commitWrites: 0,
+    forwardedAsProxy: 0,
+    forwardedAsDestination: 0,
+    commands: new Map(),
+    errors: new Map(),
   };
+  const metrics: RelayMetrics = { registry, counts, countQueues: undefined };
+  const gauge = (name: string, help: string, read: () => number | Promise<number>): void => {
+    new Gauge({
+      name: `fanion_smp_${name}`,
+      help,
+      registers,
+      async collect() {
+        this.set(await read());
+      },
+    });
+  };
+  const counter = (name: string, help: string, read: () => number): void => {
+    new Counter({
+      name: `fanion_smp_${name}_total`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  };
+  const labelled = (name: string, help: string, label: string, values: ReadonlyMap<string, number>): void => {
+    new Counter({
+      name: `fanion_smp_${name}_total`,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset();
+        for (const [value, n] of values) this.inc({ [label]: value }, n);
+      },
+    });
+  };
+  gauge('connections', 'Open client connections', () => counts.connections);
+  gauge('subscriptions', 'Subscribed queues', () => counts.subscriptions);
+  gauge('queues', 'Queues in the storage', () => metrics.countQueues?.() ?? 0);
+  counter('connections', 'Accepted client connections', () => counts.connectionsTotal);
+  counter(
+    'handshake_failures',
+    'Connections closed before the end of the SMP handshake',
+    () => counts.handshakeFailures,
+  );
+  counter('messages_received', 'Messages accepted from senders', () => counts.messagesReceived);
+  counter('messages_delivered', 'Deliveries to recipients, repeated ones included', () => counts.messagesDelivered);
+  counter('messages_acknowledged', 'Messages acknowledged by recipients', () => counts.messagesAcknowledged);
+  counter('messages_expired', 'Messages dropped because of their age', () => counts.messagesExpired);
+  counter('quota_exceeded', 'Messages refused because the queue was full', () => counts.quotaExceeded);
+  counter('commits', 'Storage commits', () => counts.commits);
+  counter('commit_writes', 'Writes in storage commits', () => counts.commitWrites);
+  counter('forwarded_as_proxy', 'Commands forwarded to other relays', () => counts.forwardedAsProxy);
+  counter('forwarded_as_destination', 'Forwarded commands received', () => counts.forwardedAsDestination);
+  labelled('commands', 'Commands', 'command', counts.commands);
+  labelled('errors', 'ERR answers', 'error', counts.errors);
+  return metrics;
 }
 
 /** A running `/metrics` endpoint. */

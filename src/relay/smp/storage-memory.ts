@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
+import type { LinkData } from '../../smp/index.js';
 import { equalBytes } from '../../wire/index.js';
 import {
   type AppendResult,
   type AuthKey,
   idKey,
-  type LinkData,
   type NewQueue,
   type QueueIdKind,
   type QueueNotifier,
@@ -142,7 +142,7 @@ export class MemorySmpStorage implements SmpStorage {
 
   append(recipientId: Uint8Array, message: StoredMessage & { kind: 'message' }, quota: number): AppendResult {
     const entry = this.#entry(recipientId);
-    if (entry === undefined) return { kind: 'full' };
+    if (entry === undefined) return { kind: 'gone' };
     const wasEmpty = entry.messages.length === 0;
     if (!entry.canWrite && !wasEmpty) return { kind: 'full' };
     entry.canWrite = entry.messages.length < quota;

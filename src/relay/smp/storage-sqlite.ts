@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import Database, { type Statement } from '@signalapp/sqlcipher';
 import { FanionError } from '../../core/index.js';
+import type { LinkData } from '../../smp/index.js';
 import { equalBytes } from '../../wire/index.js';
 import { GroupCommit } from './group-commit.js';
 import { decodeKey, decodeKeys, decodeStatus, encodeKey, encodeKeys, encodeStatus } from './queue-codec.js';
@@ -11,7 +12,6 @@ import {
   type AppendResult,
   type AuthKey,
   idKey,
-  type LinkData,
   type NewQueue,
   type QueueIdKind,
   type QueueNotifier,
@@ -154,7 +154,10 @@ export class SqliteSmpStorage implements SmpStorage {
     if (version !== 0 && version !== schemaVersion) {
       db.close();
       this.#lock.close();
-      throw new FanionError('RELAY_STORAGE', `${file} has schema ${String(version)}, this program knows ${schemaVersion}`);
+      throw new FanionError(
+        'RELAY_STORAGE',
+        `${file} has schema ${String(version)}, this program knows ${schemaVersion}`,
+      );
     }
     db.exec(schema);
     db.pragma(`user_version = ${schemaVersion}`);
@@ -323,7 +326,11 @@ export class SqliteSmpStorage implements SmpStorage {
       clientIds ? 1 : 0,
     ]);
     if (linkData !== undefined) {
-      this.#write('INSERT INTO links (q, fixed, user) VALUES (?, ?, ?)', [q, blob(linkData.fixed), blob(linkData.user)]);
+      this.#write('INSERT INTO links (q, fixed, user) VALUES (?, ?, ?)', [
+        q,
+        blob(linkData.fixed),
+        blob(linkData.user),
+      ]);
     }
     this.#remember({ q, record, clientIds, size: 0, canWrite: true, head: undefined });
     return true;
@@ -426,7 +433,7 @@ export class SqliteSmpStorage implements SmpStorage {
 
   append(recipientId: Uint8Array, message: StoredMessage & { kind: 'message' }, quota: number): AppendResult {
     const entry = this.#own(recipientId);
-    if (entry === undefined) return { kind: 'full' };
+    if (entry === undefined) return { kind: 'gone' };
     const wasEmpty = entry.size === 0;
     if (!entry.canWrite && !wasEmpty) return { kind: 'full' };
     const canWrite = entry.size < quota;

@@ -1,5 +1,5 @@
 import type { AuthAlgorithm, PublicKey } from '../../crypto/index.js';
-import type { BlockingInfo } from '../../smp/index.js';
+import type { BlockingInfo, LinkData } from '../../smp/index.js';
 
 /** `M` messaging, `C` contact address, undefined for queues of clients older than version 9. */
 export type StoredQueueMode = 'M' | 'C' | undefined;
@@ -17,12 +17,6 @@ export interface QueueNotifier {
   readonly key: AuthKey;
   /** Shared secret of the notification metadata, 32 bytes. */
   readonly dhSecret: Uint8Array;
-}
-
-/** Data of a short link, opaque to the relay. */
-export interface LinkData {
-  readonly fixed: Uint8Array;
-  readonly user: Uint8Array;
 }
 
 /**
@@ -63,7 +57,11 @@ export type StoredMessage =
     }
   | { readonly kind: 'quota'; readonly id: Uint8Array; readonly time: number };
 
-export type AppendResult = { readonly kind: 'stored'; readonly wasEmpty: boolean } | { readonly kind: 'full' };
+export type AppendResult =
+  | { readonly kind: 'stored'; readonly wasEmpty: boolean }
+  | { readonly kind: 'full' }
+  /** The queue was deleted meanwhile. */
+  | { readonly kind: 'gone' };
 
 export type QueueIdKind = 'recipient' | 'sender' | 'link' | 'notifier';
 
@@ -121,5 +119,5 @@ export interface SmpStorage {
 
 /** Map key of an id. Latin-1 keeps it at one byte per byte. */
 export function idKey(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).latin1Slice();
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }

@@ -1,0 +1,301 @@
+import type { TLSSocket } from 'node:tls';
+import type { PrivateKey, PublicKey } from '../../crypto/index.js';
+import {
+  type BlockOpener,
+  type BlockSealer,
+  batchSpace,
+  blockSize,
+  decodeBatch,
+  decodeTransmission,
+  encodeMessageTransmission,
+  isAuthorizationSize,
+  maxBatchCount,
+  type RawTransmission,
+  type SmpError,
+  type SmpMessage,
+  type SmpVersion,
+} from '../../smp/index.js';
+import { countLabel } from '../metrics.js';
+import { executeTransmission, parseCommand } from './commands.js';
+import type { Peer, Subscription } from './peer.js';
+import { forwardToRelay, openProxySession } from './proxy.js';
+import type { Releaser } from './release.js';
+import type { RelayState } from './state.js';
+
+/** Bytes towards a client from which on it gets no more deliveries and its commands wait: 128 blocks. */
+const maxBuffered = 128 * blockSize;
+/** Blocks of a client that wait for processing before its socket is not read any more. */
+const maxWaitingBlocks = 8;
+/** Forwarded commands of one connection at a time; more hold up the reading of its commands (section 10.6). */
+const maxForwarded = 32;
+/** Commands are executed for this long before other connections get a turn, in milliseconds. */
+const maxTurn = 4;
+
+const none = new Uint8Array(0);
+
+/** What the handshake agreed on. */
+export interface SessionParameters {
+  readonly version: SmpVersion;
+  readonly sessionId: Uint8Array;
+  readonly sessionKey: PrivateKey<'x25519'>;
+  readonly clientKey: PublicKey<'x25519'> | undefined;
+  readonly sealer: BlockSealer;
+  readonly opener: BlockOpener;
+}
+
+/** One client after the handshake: takes blocks in, executes their commands in order, sends answers and events. */
+export class RelayConnection implements Peer {
+  readonly version: SmpVersion;
+  readonly sessionId: Uint8Array;
+  readonly sessionKey: PrivateKey<'x25519'>;
+  readonly clientKey: PublicKey<'x25519'> | undefined;
+  readonly subscriptions = new Map<string, Subscription>();
+  readonly notifiers = new Set<string>();
+  readonly deferred = new Set<string>();
+
+  readonly #state: RelayState;
+  readonly #releaser: Releaser;
+  readonly #socket: TLSSocket;
+  readonly #sealer: BlockSealer;
+  readonly #opener: BlockOpener;
+  /** Transmissions that wait for their release, and their number since the start including those that left. */
+  #out: Uint8Array[] = [];
+  #outBytes = 0;
+  #outEnd = 0;
+  #blocks: Uint8Array[] = [];
+  #working = false;
+  #forwarding = 0;
+  /** Continues the work when there is room or an answer from another relay. */
+  #wake: (() => void) | undefined;
+  #closed = false;
+  #stopped = false;
+  /** When something was last received or sent; of the monotonic clock. */
+  lastActive: number;
+
+  constructor(state: RelayState, releaser: Releaser, socket: TLSSocket, session: SessionParameters) {
+    this.#state = state;
+    this.#releaser = releaser;
+    this.#socket = socket;
+    this.version = session.version;
+    this.sessionId = session.sessionId;
+    this.sessionKey = session.sessionKey;
+    this.clientKey = session.clientKey;
+    this.#sealer = session.sealer;
+    this.#opener = session.opener;
+    this.lastActive = state.clock.monotonic();
+    socket.on('drain', () => this.#drained());
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  get isFull(): boolean {
+    return this.#outBytes + this.#socket.writableLength >= maxBuffered;
+  }
+
+  /** Nothing is being worked on and nothing waits to be sent. */
+  get isIdle(): boolean {
+    return !this.#working && this.#blocks.length === 0 && this.#out.length === 0 && this.#forwarding === 0;
+  }
+
+  // --- sending ---
+
+  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage): void {
+    if (this.#closed) return;
+    if (message.msg === 'ERR') countLabel(this.#state.metrics.counts.errors, message.error.type);
+    const bytes = encodeMessageTransmission(this, corrId, entityId, message);
+    this.#out.push(bytes);
+    this.#outBytes += bytes.length;
+    this.#outEnd++;
+    this.#releaser.add(this);
+  }
+
+  /** The number of the last queued transmission, for {@link release}. */
+  get mark(): number {
+    return this.#outEnd;
+  }
+
+  /** Sends all transmissions up to the mark: what they tell of is durable. */
+  release(mark: number): void {
+    if (this.#closed) return;
+    const count = this.#out.length - (this.#outEnd - mark);
+    if (count <= 0) return;
+    const ready = this.#out.splice(0, count);
+    this.lastActive = this.#state.clock.monotonic();
+    this.#socket.cork();
+    let from = 0;
+    let size = 0;
+    for (const [i, bytes] of ready.entries()) {
+      const length = bytes.length + 2;
+      this.#outBytes -= bytes.length;
+      if (i > from && (size + length > batchSpace || i - from === maxBatchCount)) {
+        this.#socket.write(this.#sealer.sealBatch(ready.slice(from, i)));
+        from = i;
+        size = 0;
+      }
+      size += length;
+    }
+    this.#socket.write(this.#sealer.sealBatch(ready.slice(from)));
+    this.#socket.uncork();
+    if (!this.isFull) this.#drained();
+  }
+
+  #drained(): void {
+    if (this.#closed || this.isFull) return;
+    this.#wakeUp();
+    if (this.deferred.size > 0) void this.#state.delivery.drained(this).catch((e: unknown) => this.#failed(e));
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  // --- receiving ---
+
+  /** Takes a block of 16384 bytes from the socket. */
+  receive(block: Uint8Array): void {
+    if (this.#closed || this.#stopped) return;
+    this.lastActive = this.#state.clock.monotonic();
+    this.#blocks.push(block);
+    if (this.#blocks.length >= maxWaitingBlocks) this.#socket.pause();
+    if (!this.#working) {
+      this.#working = true;
+      this.#work().then(
+        () => {
+          this.#working = false;
+        },
+        (error: unknown) => {
+          this.#working = false;
+          this.#failed(error);
+        },
+      );
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#state.log.error({ err: error instanceof Error ? error : new Error(String(error)) }, 'connection failed');
+    this.destroy();
+  }
+
+  async #work(): Promise<void> {
+    let started = this.#state.clock.monotonic();
+    for (;;) {
+      // A client that does not read its answers gets no more of them.
+      while (this.isFull && !this.#closed) await this.#pause();
+      const block = this.#blocks.shift();
+      if (block === undefined || this.#closed) return;
+      const afterwards: (() => Promise<void>)[] = [];
+      for (const bytes of this.#open(block)) {
+        await this.#transmission(bytes, afterwards);
+        if (this.#state.clock.monotonic() - started > maxTurn) {
+          await new Promise((resolve) => setImmediate(resolve));
+          started = this.#state.clock.monotonic();
+        }
+        if (this.#closed) return;
+      }
+      for (const deliver of afterwards) await deliver();
+      if (this.#blocks.length < maxWaitingBlocks && this.#socket.isPaused()) this.#socket.resume();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #open(block: Uint8Array): Uint8Array[] {
+    try {
+      return decodeBatch(this.#opener.open(block));
+    } catch {
+      this.#error(none, none, { type: 'BLOCK' });
+      return [];
+    }
+  }
+
+  #error(corrId: Uint8Array, entityId: Uint8Array, error: SmpError): void {
+    this.send(corrId, entityId, { msg: 'ERR', error });
+  }
+
+  async #transmission(bytes: Uint8Array, afterwards: (() => Promise<void>)[]): Promise<void> {
+    let t: RawTransmission;
+    try {
+      t = decodeTransmission(bytes, this.version);
+    } catch {
+      this.#error(none, none, { type: 'BLOCK' });
+      return;
+    }
+    const { corrId, entityId } = t;
+    if (!isAuthorizationSize(t.authorization.length)) {
+      this.#error(corrId, none, { type: 'BLOCK' });
+      return;
+    }
+    const parsed = parseCommand(t, this.version);
+    if (parsed.kind === 'error') {
+      this.#error(corrId, entityId, parsed.error);
+      return;
+    }
+    const { command } = parsed;
+    if (command.cmd === 'PRXY' || command.cmd === 'PFWD') {
+      if (t.serviceSignature !== undefined) {
+        this.#error(corrId, entityId, { type: 'SERVICE' });
+        return;
+      }
+      countLabel(this.#state.metrics.counts.commands, command.cmd);
+      while (this.#forwarding >= maxForwarded && !this.#closed) await this.#pause();
+      const answer =
+        command.cmd === 'PRXY'
+          ? openProxySession(this.#state, command)
+          : forwardToRelay(this.#state, corrId, entityId, command);
+      this.#forward(corrId, entityId, answer);
+      return;
+    }
+    try {
+      this.send(corrId, entityId, await executeTransmission(this.#state, this, t, command, this.version, afterwards));
+    } catch (error) {
+      // One command that fails must not take the others of the connection with it.
+      this.#state.log.error({ err: error, command: command.cmd }, 'command failed');
+      this.#error(corrId, entityId, { type: 'INTERNAL' });
+    }
+  }
+
+  /** Other relays answer when they want: other commands go on meanwhile. */
+  #forward(corrId: Uint8Array, entityId: Uint8Array, answer: Promise<SmpMessage>): void {
+    this.#forwarding++;
+    // The ids are views of a block that is not kept until then.
+    const corr = Uint8Array.from(corrId);
+    const entity = Uint8Array.from(entityId);
+    answer
+      .catch((error: unknown): SmpMessage => {
+        this.#state.log.error({ err: error }, 'forwarding failed');
+        return { msg: 'ERR', error: { type: 'INTERNAL' } };
+      })
+      .then((message) => {
+        this.#forwarding--;
+        this.send(corr, entity, message);
+        this.#wakeUp();
+      });
+  }
+
+  // --- end ---
+
+  /** Takes no more blocks: the relay stops. What is being worked on goes on. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** The socket is gone or must go: forgets everything. */
+  destroy(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#out = [];
+    this.#outBytes = 0;
+    this.#blocks = [];
+    this.#wakeUp();
+    this.#state.delivery.remove(this);
+    this.#socket.destroy();
+  }
+}
