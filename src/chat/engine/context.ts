@@ -1,5 +1,5 @@
 import type { Agent, ServerCfg } from '../../agent/index.js';
-import type { ApiEvent, Profile, User } from '../../api/index.js';
+import type { ApiEvent, Profile } from '../../api/index.js';
 import type { Clock, KeyedMutex, Logger, RandomSource } from '../../core/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import type { UserCache } from '../users/cache.js';
@@ -57,15 +57,12 @@ export interface ChatContext {
   readonly timed: TimedItems;
   /** Runs after the current command or event, outside of transactions; failures become `chatError` events. */
   background(name: string, task: () => Promise<void>): void;
+  /** Starting and stopping the engine, for the commands that do it. */
+  readonly lifecycle: { start(): Promise<void>; stop(): Promise<void> };
 }
 
 /** The scheduler of disappearing messages. */
 export interface TimedItems {
   /** Call it in the transaction that sets `timed_delete_at` (ms): the item is deleted then, also after a restart. */
   schedule(tx: Tx, itemId: number, deleteAt: number): void;
-}
-
-/** A user that is the active one. */
-export interface UserContext {
-  readonly user: User;
 }

@@ -81,11 +81,11 @@ function userView(row: UserRow): User {
 }
 
 /** Reads one user again after a change and puts it into the cache. */
-export async function reloadUser(tx: Tx, cache: UserCache, userId: number): Promise<User> {
+export async function reloadUser(tx: Tx, cache: UserCache, userId: number, keepSettings = false): Promise<User> {
   const row = await selectUsers(tx).where('users.user_id', '=', userId).executeTakeFirst();
   if (row === undefined) throw chatFailure({ type: 'userUnknown' });
   const user = userView(row);
-  cache.set(tx, user);
+  cache.set(tx, user, keepSettings);
   return user;
 }
 
@@ -174,13 +174,14 @@ export async function updateUser(
   userId: number,
   settings: UserSettings,
   now: number,
+  keepSettings = false,
 ): Promise<User> {
   await tx.db
     .updateTable('users')
     .set({ ...settings, updated_at: now })
     .where('user_id', '=', userId)
     .execute();
-  return reloadUser(tx, cache, userId);
+  return reloadUser(tx, cache, userId, keepSettings);
 }
 
 /** The password hash of `viewPwdHash`, as bytes. */
