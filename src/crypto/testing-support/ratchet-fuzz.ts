@@ -30,7 +30,7 @@ import {
   writeE2EParams,
   writeE2EParamsUri,
 } from '../index.js';
-import { encodeEncryptedHeader, encodeHeader, encodeMessage } from '../ratchet-message.js';
+import { decodeHeader, encodeEncryptedHeader, encodeHeader, encodeMessage } from '../ratchet-message.js';
 
 /** Fuzzes every decoder of the ratchet and the key agreement, and the headers that only the peer can make. */
 export function fuzzRatchet(kem: Sntrup761, runs: number): void {
@@ -90,15 +90,19 @@ export function fuzzRatchet(kem: Sntrup761, runs: number): void {
   });
   // A peer can put anything into the header that it encrypts.
   const header = { maxVersion: 3, ratchetKey: ratchetKey.publicKey, pn: 0, ns: 0 };
+  const headers = [
+    encodeHeader(header, 3),
+    encodeHeader({ ...header, ns: 3 }, 2),
+    encodeHeader({ ...header, kem: { type: 'proposed', publicKey: other.publicKey } }, 3),
+  ];
+  for (const version of [2, 3]) {
+    fuzzDecoder({ name: 'header plaintext', inputs: headers, decode: (b) => decodeHeader(b, version), runs });
+  }
   const { headerKey } = snd.snd ?? { headerKey: new Uint8Array(32) };
   const iv = new Uint8Array(16);
   fuzzDecoder({
     name: 'ratchet header',
-    inputs: [
-      encodeHeader(header, 3),
-      encodeHeader({ ...header, ns: 3 }, 2),
-      encodeHeader({ ...header, kem: { type: 'proposed', publicKey: other.publicKey } }, 3),
-    ],
+    inputs: headers,
     decode: (b) => {
       const version = 2 + (b.length % 2);
       if (b.length > 2308) return;
