@@ -64,7 +64,10 @@ export class RelayConnection implements Peer {
   #outEnd = 0;
   #blocks: Uint8Array[] = [];
   #working = false;
+  /** Answers to a block are collected, so that they share blocks. */
+  #collecting = false;
   #forwarding = 0;
+  #idle: (() => void) | undefined;
   /** Continues the work when there is room or an answer from another relay. */
   #wake: (() => void) | undefined;
   #closed = false;
@@ -99,6 +102,20 @@ export class RelayConnection implements Peer {
     return !this.#working && this.#blocks.length === 0 && this.#out.length === 0 && this.#forwarding === 0;
   }
 
+  /** Resolves when the connection is idle or closed. */
+  whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+      this.#checkIdle();
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#idle === undefined || !(this.#closed || this.isIdle)) return;
+    this.#idle();
+    this.#idle = undefined;
+  }
+
   // --- sending ---
 
   send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage): void {
@@ -108,7 +125,13 @@ export class RelayConnection implements Peer {
     this.#out.push(bytes);
     this.#outBytes += bytes.length;
     this.#outEnd++;
-    this.#releaser.add(this);
+    if (!this.#collecting) this.#releaser.add(this);
+  }
+
+  /** Lets what was collected go. */
+  #collected(): void {
+    this.#collecting = false;
+    if (this.#out.length > 0 && !this.#closed) this.#releaser.add(this);
   }
 
   /** The number of the last queued transmission, for {@link release}. */
@@ -138,6 +161,7 @@ export class RelayConnection implements Peer {
     }
     this.#socket.write(this.#sealer.sealBatch(ready.slice(from)));
     this.#socket.uncork();
+    this.#checkIdle();
     if (!this.isFull) this.#drained();
   }
 
@@ -166,6 +190,7 @@ export class RelayConnection implements Peer {
       this.#work().then(
         () => {
           this.#working = false;
+          this.#checkIdle();
         },
         (error: unknown) => {
           this.#working = false;
@@ -188,6 +213,7 @@ export class RelayConnection implements Peer {
       const block = this.#blocks.shift();
       if (block === undefined || this.#closed) return;
       const afterwards: (() => Promise<void>)[] = [];
+      this.#collecting = true;
       for (const bytes of this.#open(block)) {
         await this.#transmission(bytes, afterwards);
         if (this.#state.clock.monotonic() - started > maxTurn) {
@@ -197,11 +223,13 @@ export class RelayConnection implements Peer {
         if (this.#closed) return;
       }
       for (const deliver of afterwards) await deliver();
+      this.#collected();
       if (this.#blocks.length < maxWaitingBlocks && this.#socket.isPaused()) this.#socket.resume();
     }
   }
 
   #pause(): Promise<void> {
+    this.#collected();
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
@@ -277,6 +305,7 @@ export class RelayConnection implements Peer {
         this.#forwarding--;
         this.send(corr, entity, message);
         this.#wakeUp();
+        this.#checkIdle();
       });
   }
 
@@ -295,6 +324,7 @@ export class RelayConnection implements Peer {
     this.#outBytes = 0;
     this.#blocks = [];
     this.#wakeUp();
+    this.#checkIdle();
     this.#state.delivery.remove(this);
     this.#socket.destroy();
   }

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import {
   type Clock,
+  deferred,
   FanionError,
   type Logger,
   type RandomSource,
@@ -107,6 +108,8 @@ class Relay implements SmpRelay {
   /** Every open socket; with the connection once the handshake is done. */
   readonly #sockets = new Map<TLSSocket, RelayConnection | undefined>();
   #timers: Timer[] = [];
+  /** Resolves when the last socket of a stopping relay is closed. */
+  readonly #empty = deferred<void>();
   #port = 0;
   #closing: Promise<void> | undefined;
   readonly host: string;
@@ -258,6 +261,7 @@ class Relay implements SmpRelay {
       if (connection === undefined) counts.handshakeFailures++;
       this.#sockets.delete(socket);
       connection?.destroy();
+      if (this.#sockets.size === 0 && this.#closing !== undefined) this.#empty.resolve();
     });
     try {
       hello = this.#greet(socket);
@@ -376,17 +380,20 @@ class Relay implements SmpRelay {
     });
     // No new commands; what is being worked on may finish and its answers may leave.
     for (const connection of this.#sockets.values()) connection?.stop();
-    const end = clock.monotonic() + stopGraceMs;
-    while ([...this.#sockets.values()].some((c) => c !== undefined && !c.isIdle) && clock.monotonic() < end) {
-      await clock.sleep(5);
-    }
+    const grace = deferred<void>();
+    const timer = clock.after(stopGraceMs, () => grace.resolve());
+    const idle = Promise.all([...this.#sockets.values()].map((connection) => connection?.whenIdle()));
+    await Promise.race([idle, grace.promise]);
     this.#state.delivery.flushEvents();
     this.#state.proxies.close();
     await new Promise((resolve) => setImmediate(resolve));
-    for (const socket of this.#sockets.keys()) socket.end();
-    // A paused socket would not see the other side's end.
-    for (const socket of this.#sockets.keys()) socket.resume();
-    while (this.#sockets.size > 0 && clock.monotonic() < end) await clock.sleep(5);
+    for (const socket of this.#sockets.keys()) {
+      socket.end();
+      // A paused socket would not see the other side's end.
+      socket.resume();
+    }
+    if (this.#sockets.size > 0) await Promise.race([this.#empty.promise, grace.promise]);
+    timer.cancel();
     for (const socket of [...this.#sockets.keys()]) socket.destroy();
     await stopped;
     this.#state.delivery.close();
