@@ -28,6 +28,11 @@ export type SchemaDef =
 
 export type Schema = Readonly<Record<string, SchemaDef>>;
 
+/** Readers of primitive types beyond those of the API: they give the value, normalised, or throw {@link SchemaMismatch}. */
+export type Primitives = Readonly<Record<string, (value: JsonValue, path: string) => JsonValue>>;
+
+const noPrimitives: Primitives = {};
+
 /** The first thing in a JSON value that is not as its type demands: where (`$.profile.displayName`) and what was expected. */
 export class SchemaMismatch extends Error {
   readonly path: string;
@@ -45,33 +50,39 @@ export class SchemaMismatch extends Error {
  * Reads `value` as the type `name`: unknown keys are dropped, `null` is the same as a missing key, objects of
  * unknown tags of open unions stay as they are. Throws {@link SchemaMismatch}.
  */
-export function decodeAs(schema: Schema, name: string, value: JsonValue): JsonValue {
-  return decodeNamed(schema, name, value, '$');
+export function decodeAs(schema: Schema, name: string, value: JsonValue, prims = noPrimitives): JsonValue {
+  return decodeNamed(schema, name, value, '$', prims);
 }
 
 /** Reads `value` as a type without a name of its own, such as a list. Throws {@link SchemaMismatch}. */
-export function decodeType(schema: Schema, type: SchemaType, value: JsonValue, path = '$'): JsonValue {
+export function decodeType(
+  schema: Schema,
+  type: SchemaType,
+  value: JsonValue,
+  path = '$',
+  prims = noPrimitives,
+): JsonValue {
   switch (type.kind) {
     case 'prim':
-      return decodePrim(type.name, value, path);
+      return (prims[type.name] ?? decodePrim(type.name))(value, path);
     case 'ref':
-      return decodeNamed(schema, type.name, value, path);
+      return decodeNamed(schema, type.name, value, path, prims);
     case 'array': {
       if (!Array.isArray(value)) throw new SchemaMismatch(path, 'an array');
       if (type.nonEmpty === true && value.length === 0) throw new SchemaMismatch(path, 'a non-empty array');
-      return value.map((v: JsonValue, i) => decodeType(schema, type.items, v, `${path}[${i}]`));
+      return value.map((v: JsonValue, i) => decodeType(schema, type.items, v, `${path}[${i}]`, prims));
     }
     case 'tuple': {
       if (!Array.isArray(value) || value.length !== type.items.length) {
         throw new SchemaMismatch(path, `an array of ${type.items.length}`);
       }
-      return type.items.map((t, i) => decodeType(schema, t, value[i], `${path}[${i}]`));
+      return type.items.map((t, i) => decodeType(schema, t, value[i], `${path}[${i}]`, prims));
     }
     case 'map': {
       if (!isJsonObject(value)) throw new SchemaMismatch(path, 'an object');
       const out: [string, JsonValue][] = [];
       for (const [k, v] of Object.entries(value)) {
-        if (v !== undefined) out.push([k, decodeType(schema, type.value, v, `${path}.${k}`)]);
+        if (v !== undefined) out.push([k, decodeType(schema, type.value, v, `${path}.${k}`, prims)]);
       }
       return fromEntries(out);
     }
@@ -80,28 +91,38 @@ export function decodeType(schema: Schema, type: SchemaType, value: JsonValue, p
   }
 }
 
-function decodePrim(name: string, value: JsonValue, path: string): JsonValue {
-  switch (name) {
-    case 'bool':
-      if (typeof value !== 'boolean') throw new SchemaMismatch(path, 'true or false');
-      return value;
-    case 'string':
-    case 'UTCTime':
-      if (typeof value !== 'string') throw new SchemaMismatch(path, 'a string');
-      return value;
-    case 'JSONObject':
-      if (!isJsonObject(value)) throw new SchemaMismatch(path, 'an object');
-      return value;
-    case 'double':
-      if (typeof value !== 'number') throw new SchemaMismatch(path, 'a number');
-      return value;
-    default:
-      if (typeof value !== 'number' || !Number.isInteger(value)) throw new SchemaMismatch(path, 'a whole number');
-      return value;
-  }
+function text(value: JsonValue, path: string): JsonValue {
+  if (typeof value !== 'string') throw new SchemaMismatch(path, 'a string');
+  return value;
 }
 
-function decodeNamed(schema: Schema, name: string, value: JsonValue, path: string): JsonValue {
+const apiPrimitives: Primitives = {
+  bool(value, path) {
+    if (typeof value !== 'boolean') throw new SchemaMismatch(path, 'true or false');
+    return value;
+  },
+  string: text,
+  UTCTime: text,
+  JSONObject(value, path) {
+    if (!isJsonObject(value)) throw new SchemaMismatch(path, 'an object');
+    return value;
+  },
+  double(value, path) {
+    if (typeof value !== 'number') throw new SchemaMismatch(path, 'a number');
+    return value;
+  },
+};
+
+function whole(value: JsonValue, path: string): JsonValue {
+  if (typeof value !== 'number' || !Number.isInteger(value)) throw new SchemaMismatch(path, 'a whole number');
+  return value;
+}
+
+function decodePrim(name: string): (value: JsonValue, path: string) => JsonValue {
+  return apiPrimitives[name] ?? whole;
+}
+
+function decodeNamed(schema: Schema, name: string, value: JsonValue, path: string, prims: Primitives): JsonValue {
   const def = schema[name];
   if (def === undefined) return value;
   if (def.kind === 'enum') {
@@ -111,7 +132,7 @@ function decodeNamed(schema: Schema, name: string, value: JsonValue, path: strin
     return value;
   }
   if (!isJsonObject(value)) throw new SchemaMismatch(path, `an object (${name})`);
-  if (def.kind === 'record') return fromEntries(decodeFields(schema, def.fields, value, path));
+  if (def.kind === 'record') return decodeFields(schema, def.fields, value, path, prims);
   const tag = value.type;
   if (typeof tag !== 'string') throw new SchemaMismatch(`${path}.type`, 'a string');
   const member = def.members.find((m) => m.tag === tag);
@@ -119,21 +140,24 @@ function decodeNamed(schema: Schema, name: string, value: JsonValue, path: strin
     if (def.open === true) return value;
     throw new SchemaMismatch(`${path}.type`, `one of ${def.members.map((m) => m.tag).join(', ')}`);
   }
-  return fromEntries([['type', tag], ...decodeFields(schema, member.fields, value, path)]);
+  return { type: tag, ...decodeFields(schema, member.fields, value, path, prims) };
 }
 
-function decodeFields(
+/** Reads the given fields of an object. Throws {@link SchemaMismatch}. */
+export function decodeFields(
   schema: Schema,
   fields: readonly SchemaField[],
   value: JsonObject,
-  path: string,
-): [string, JsonValue][] {
-  const out: [string, JsonValue][] = [];
+  path = '$',
+  prims = noPrimitives,
+): JsonObject {
+  // The names come from the schema: none is `__proto__`.
+  const out: Record<string, JsonValue> = {};
   for (const f of fields) {
     const v = Object.hasOwn(value, f.name) ? value[f.name] : undefined;
     if (v === undefined || v === null) {
       if (f.optional !== true) throw new SchemaMismatch(`${path}.${f.name}`, 'a value');
-    } else out.push([f.name, decodeType(schema, f.type, v, `${path}.${f.name}`)]);
+    } else out[f.name] = decodeType(schema, f.type, v, `${path}.${f.name}`, prims);
   }
   return out;
 }

@@ -3,4 +3,5 @@ export * from './decode.js';
 export * from './json.js';
 export * from './presets.generated.js';
 export * from './refs.js';
+export { inputSchema } from './schema.generated.js';
 export * from './types.generated.js';
