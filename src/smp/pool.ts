@@ -125,8 +125,12 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
     return { userId: queue.userId, server: queue.server, entity };
   }
 
+  #key(session: TransportSession): string {
+    return `${session.userId} ${formatServer(session.server)} ${session.entity ?? ''}`;
+  }
+
   #state(session: TransportSession): State<Q> {
-    const key = `${session.userId} ${formatServer(session.server)} ${session.entity ?? ''}`;
+    const key = this.#key(session);
     let state = this.#states.get(key);
     if (state === undefined) {
       state = {
@@ -153,6 +157,7 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
    * next three seconds without a new attempt.
    */
   client(session: TransportSession, mode: RequestOptions = {}): Promise<SmpClient> {
+    if (this.#closed) return Promise.reject(networkFailure({ type: 'failedError' }));
     return this.#connected(this.#state(session), mode);
   }
 
@@ -326,7 +331,7 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
 
   /** Whether the queue is subscribed now. */
   isActive(queue: Pick<PoolQueue, 'userId' | 'server' | 'entity' | 'rcvId'>): boolean {
-    return this.#state(this.sessionOf(queue)).subscriptions.isActive(queue.rcvId);
+    return this.#states.get(this.#key(this.sessionOf(queue)))?.subscriptions.isActive(queue.rcvId) ?? false;
   }
 
   /** Numbers for tests and metrics. */
