@@ -1,5 +1,6 @@
 export * from './commands/index.js';
 export * from './decode.js';
+export * from './errors.js';
 export * from './json.js';
 export * from './presets.generated.js';
 export * from './refs.js';
