@@ -147,8 +147,14 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
     return state;
   }
 
+  #recentFailure({ failed }: State<Q>): SmpClientError | undefined {
+    if (failed === undefined) return undefined;
+    return this.#options.clock.monotonic() - failed.at < this.#network.errorMemory ? failed.error : undefined;
+  }
+
   #forgetIfIdle(state: State<Q>): void {
     const idle = state.client === undefined && state.connecting === undefined && state.worker === undefined;
+    if (this.#recentFailure(state) !== undefined) return;
     if (idle && state.subscriptions.empty && this.#states.get(state.key) === state) this.#states.delete(state.key);
   }
 
@@ -165,10 +171,8 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
     if (this.#closed) return Promise.reject(networkFailure({ type: 'failedError' }));
     if (state.client !== undefined && !state.client.closed) return Promise.resolve(state.client);
     if (state.connecting !== undefined) return state.connecting;
-    const { failed } = state;
-    if (failed !== undefined && this.#options.clock.monotonic() - failed.at < this.#network.errorMemory) {
-      return Promise.reject(failed.error);
-    }
+    const failure = this.#recentFailure(state);
+    if (failure !== undefined) return Promise.reject(failure);
     const attempt = this.#connect(state, mode);
     state.connecting = attempt;
     return attempt;
@@ -209,7 +213,8 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
       log.debug({ code: error.code, failure: formatFailure(error.failure) }, 'SMP connection failed');
       state.failed = { at: clock.monotonic(), error };
       state.connecting = undefined;
-      this.#forgetIfIdle(state);
+      // The failure is remembered with the state.
+      clock.after(this.#network.errorMemory, () => this.#forgetIfIdle(state), { unref: true });
       throw error;
     }
   }
