@@ -144,6 +144,8 @@ export class SqliteSmpStorage implements SmpStorage {
     mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
     this.#cachedQueues = options.cachedQueues ?? defaultCachedQueues;
     this.#lock = takeLock(`${file}.lock`);
+    // The file holds keys and messages of others: nobody else on the machine may read it. The log inherits the mode.
+    closeSync(openSync(file, 'a', 0o600));
     const db = new Database(file);
     this.#db = db;
     db.pragma('journal_mode = WAL');
