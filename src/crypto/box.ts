@@ -1,5 +1,6 @@
 import { CryptoError } from './errors.js';
 import { hsalsa20 } from './hsalsa20.js';
+import { memory } from './memory.js';
 import { padInto, unpad } from './padding.js';
 import { sodium } from './sodium.js';
 
@@ -46,7 +47,7 @@ function checkNonce(nonce: Uint8Array): void {
  */
 export function sealBox(secret: Uint8Array | BoxKey, nonce: Uint8Array, message: Uint8Array): Uint8Array {
   checkNonce(nonce);
-  const out = new Uint8Array(message.length + boxTagSize);
+  const out = memory(message.length + boxTagSize);
   const tag = out.subarray(0, boxTagSize);
   sodium.crypto_secretbox_detached(out.subarray(boxTagSize), tag, message, nonce, keyOf(secret));
   return out;
@@ -56,7 +57,7 @@ export function sealBox(secret: Uint8Array | BoxKey, nonce: Uint8Array, message:
 export function openBox(secret: Uint8Array | BoxKey, nonce: Uint8Array, box: Uint8Array): Uint8Array {
   checkNonce(nonce);
   if (box.length < boxTagSize) throw new CryptoError('CRYPTO_DECRYPT', 'box is shorter than its tag');
-  const out = new Uint8Array(box.length - boxTagSize);
+  const out = memory(box.length - boxTagSize);
   const tag = box.subarray(0, boxTagSize);
   if (!sodium.crypto_secretbox_open_detached(out, box.subarray(boxTagSize), tag, nonce, keyOf(secret))) {
     throw new CryptoError('CRYPTO_DECRYPT', 'box cannot be opened');
@@ -75,7 +76,7 @@ export function sealBoxPadded(
   if (message.length + 2 > paddedLength) {
     throw new CryptoError('CRYPTO_LARGE_MSG', `${message.length} bytes do not fit a padded length of ${paddedLength}`);
   }
-  const out = new Uint8Array(paddedLength + boxTagSize);
+  const out = memory(paddedLength + boxTagSize);
   const body = out.subarray(boxTagSize);
   padInto(body, message);
   sodium.crypto_secretbox_detached(body, out.subarray(0, boxTagSize), body, nonce, keyOf(secret));

@@ -4,7 +4,7 @@ export * from './box.js';
 export * from './certs.js';
 export * from './der.js';
 export * from './errors.js';
-export * from './file-box.js';
+export * from './file-header.js';
 export * from './hash.js';
 export * from './kdf.js';
 export * from './kem-params.js';

@@ -2,17 +2,13 @@ import { timingSafeEqual } from 'node:crypto';
 import { type BoxKey, boxNonceSize, boxTagSize, keyOf } from './box.js';
 import { CryptoError } from './errors.js';
 import { hsalsa20 } from './hsalsa20.js';
+import { memory } from './memory.js';
 import { sodium } from './sodium.js';
 
 /** Bytes of keystream per counter value. */
 const block = 64;
 /** The first keystream bytes are the key of Poly1305. */
 const polyKeySize = 32;
-
-/** Memory for a result that is written whole: large pieces need no zeros first. */
-function memory(length: number): Uint8Array {
-  return length < 4096 ? new Uint8Array(length) : Buffer.allocUnsafeSlow(length);
-}
 
 /**
  * The box of section 3.1 made piece by piece, in constant memory (section 3.7): the result does not depend on where

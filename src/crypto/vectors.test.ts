@@ -69,8 +69,7 @@ import {
 } from './index.js';
 import { fromHex, loadVectors, outcome, type Recorded, toHex } from './testing-support/vectors.js';
 
-/** Everything in crypto.json except sntrup761 (sntrup761.test.ts), local files (local-file.test.ts) and XFTP files
- * (file-box.test.ts; how a size is cut into chunks is tested in src/xftp). */
+/** All of crypto.json except sntrup761 (sntrup761.test.ts), local files (local-file.test.ts), XFTP files (src/xftp). */
 interface Vectors {
   readonly keys: readonly Record<
     | 'alg'
@@ -452,7 +451,7 @@ describe('KDFs, digests and padding of the official implementation', () => {
     for (const c of v.unPad) expect(outcome(() => unpad(fromHex(c.padded)))).toEqual(expected(c.message));
     for (const c of v.lazyPad) {
       // Upstream is told the length apart from the content; ours is the length of the content. Where the content is
-      // shorter upstream makes a padding of a wrong size, which sealFile refuses (file-box.test.ts).
+      // shorter upstream makes a padding of a wrong size, which src/xftp refuses.
       const message = fromHex(c.message).slice(0, c.len);
       if (message.length === c.len) expect(outcome(() => padLazy(message, c.paddedLen))).toEqual(expected(c.padded));
       else expect('ok' in c.padded && c.padded.ok.length / 2).toBe(c.paddedLen - 1);
