@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rm, unlink } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { type BoxStream, CryptoError } from '../crypto/index.js';
 import { equalBytes } from '../wire/index.js';
@@ -106,10 +106,13 @@ export async function receiveEncryptedChunk(
   chunk: { readonly size: number; readonly digest: Uint8Array },
   path: string,
 ): Promise<void> {
-  const file = await open(path, 'w', 0o600);
+  await rm(path, { force: true });
+  const file = await open(path, 'wx', 0o600);
   let complete = false;
   try {
     await receiveInto(file, reader, box, chunk);
+    // Who is told that the chunk is there must find it after a power failure, too.
+    await file.datasync();
     complete = true;
   } finally {
     await file.close();

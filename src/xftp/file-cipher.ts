@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rm, stat, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FanionError } from '../core/index.js';
 import {
@@ -19,7 +19,9 @@ import { layOutChunks, prepareChunkSizes, singleChunkSize } from './chunks.js';
 import { maxFileSize, tagSize } from './constants.js';
 
 export type FileCipherErrorCode =
-  /** Too large to send, or the chunks do not have the size of the description. */
+  /** Too large to send. */
+  | 'XFTP_FILE_TOO_LARGE'
+  /** The chunks do not have the size of the description. */
   | 'XFTP_FILE_SIZE'
   /** The chunks are not those that were described. */
   | 'XFTP_FILE_DIGEST'
@@ -64,11 +66,11 @@ function headerName(fileName: string): string {
 /**
  * Plans the encryption of a file with this name and size.
  * @param single a redirect description, which must fit one chunk
- * @throws FileCipherError `XFTP_FILE_SIZE`
+ * @throws FileCipherError `XFTP_FILE_TOO_LARGE`
  */
 export function planEncryption(fileName: string, contentSize: number, single = false): EncryptionPlan {
   if (contentSize > maxFileSize)
-    throw new FileCipherError('XFTP_FILE_SIZE', `files above ${maxFileSize} bytes are not sent`);
+    throw new FileCipherError('XFTP_FILE_TOO_LARGE', `files above ${maxFileSize} bytes are not sent`);
   const name = headerName(fileName);
   const plan = planWith({ fileName: name, fileExtra: undefined }, contentSize, single);
   if (!paddingStartsInTag(plan)) return plan;
@@ -80,7 +82,7 @@ function planWith(header: FileHeader, contentSize: number, single: boolean): Enc
   const bytes = encode((w) => writeFileHeader(w, header));
   const payload = lengthSize + bytes.length + contentSize + tagSize;
   const one = single ? singleChunkSize(payload) : undefined;
-  if (single && one === undefined) throw new FileCipherError('XFTP_FILE_SIZE', 'a redirect must fit one chunk');
+  if (single && one === undefined) throw new FileCipherError('XFTP_FILE_TOO_LARGE', 'a redirect must fit one chunk');
   const chunkSizes = one === undefined ? prepareChunkSizes(payload) : [one];
   return { header: bytes, contentSize, encryptedSize: chunkSizes.reduce((a, b) => a + b, 0), chunkSizes };
 }
@@ -168,12 +170,14 @@ async function openSource(source: CryptoFile, contentSize: number): Promise<Sour
   return { file: await open(filePath, 'r'), box };
 }
 
-/** Makes a file that exists only if `write` succeeds. */
+/** Makes a file that exists only if `write` succeeds, and is then on the disk. Links are replaced, not followed. */
 async function writeNew<T>(path: string, write: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'w', 0o600);
+  await rm(path, { force: true });
+  const file = await open(path, 'wx', 0o600);
   let complete = false;
   try {
     const result = await write(file);
+    await file.datasync();
     complete = true;
     return result;
   } finally {
