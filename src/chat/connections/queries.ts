@@ -1,5 +1,5 @@
 import type { Insertable, Updateable } from 'kysely';
-import type { ConnStatus } from '../../api/index.js';
+import type { ConnStatus, User } from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
 import { storeFailure } from '../engine/errors.js';
 import type { ConnectionsTable } from '../schema/index.js';
@@ -116,4 +116,20 @@ export async function deleteConnectionRows(tx: Tx, connIds: readonly number[]): 
   await tx.db.deleteFrom('msg_deliveries').where('connection_id', 'in', connIds).execute();
   await tx.db.deleteFrom('async_commands').where('connection_id', 'in', connIds).execute();
   await tx.db.deleteFrom('connections').where('connection_id', 'in', connIds).execute();
+}
+
+/** A connection that has no contact yet; `pendingConnectionNotFound`. */
+export async function pendingConnection(tx: Tx, user: User, connId: number): Promise<ConnectionRow> {
+  const row = await byId.first(tx, { connId });
+  if (
+    row === undefined ||
+    row.user_id !== user.userId ||
+    row.conn_type !== 'contact' ||
+    row.contact_id !== null ||
+    row.conn_level !== 0 ||
+    row.via_contact !== null
+  ) {
+    throw storeFailure({ type: 'pendingConnectionNotFound', connId });
+  }
+  return row;
 }

@@ -1,9 +1,10 @@
-import type { AgentEvent, EventResult } from '../../agent/index.js';
-import type { User } from '../../api/index.js';
+import type { AgentEvent, EventResult, MsgMeta } from '../../agent/index.js';
+import type { Contact, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ConnectionRow } from '../connections/view.js';
 import type { ItemRow } from '../items/view.js';
-import type { CommandTable } from './commands.js';
+import type { ChatEvent } from '../protocol/index.js';
+import type { CommandSource } from './commands.js';
 import type { ChatContext } from './context.js';
 
 /** Agent events that belong to one connection. */
@@ -53,6 +54,26 @@ export type AsyncReplies = {
   readonly [commandFunction: string]: (ctx: ChatContext, tx: Tx, reply: AsyncReply) => Promise<void>;
 };
 
+/** What came with a message in a direct chat. Handlers run inside the agent's transaction, in the order of the messages. */
+export interface DirectMessage<E> {
+  readonly user: User;
+  readonly contact: Contact;
+  readonly connection: ConnectionRow;
+  readonly event: E;
+  /** Shared id of the message. */
+  readonly msgId: string | undefined;
+  readonly meta: MsgMeta;
+}
+
+/** Handlers of x.* messages in direct chats; what has none is reported as unsupported. */
+export type DirectMessageTable = {
+  readonly [T in ChatEvent['type']]?: (
+    ctx: ChatContext,
+    tx: Tx,
+    message: DirectMessage<Extract<ChatEvent, { readonly type: T }>>,
+  ) => Promise<void>;
+};
+
 /** Deletes an item whose time has come, with the event that tells it. */
 export type TimedDelete = (ctx: ChatContext, tx: Tx, user: User, row: ItemRow) => Promise<void>;
 
@@ -63,8 +84,8 @@ export interface CleanupJob {
 }
 
 /** What a folder of the chat room gives to the engine. */
-export interface Capability {
-  readonly commands?: CommandTable;
+export interface Capability extends CommandSource {
+  readonly directMessages?: DirectMessageTable;
   /** Events of connections with contacts, or that will become contacts. */
   readonly contactEvents?: ConnectionHandlers;
   /** Events of connections with group members. */

@@ -53,13 +53,47 @@ export function ok(user: User): ApiResponse {
 /** The answer to a command of the process. */
 export const okProcess: ApiResponse = { type: 'cmdOk' };
 
+/** Kinds of chats that commands name. */
+export type CommandChatType = 'direct' | 'group' | 'local' | 'contactConnection';
+
+/**
+ * Commands of all capabilities. A command that names a chat (`chatRef`, `sendRef`, `chatName`) is first looked up among
+ * those for this kind of chat, so that each kind has its own entry.
+ */
+export interface Commands {
+  readonly general: CommandTable;
+  readonly byChatType: Readonly<Record<CommandChatType, CommandTable>>;
+}
+
+/** What a capability contributes to {@link Commands}. */
+export interface CommandSource {
+  readonly commands?: CommandTable;
+  readonly byChatType?: Readonly<Partial<Record<CommandChatType, CommandTable>>>;
+}
+
+function chatTypeOf(command: object): CommandChatType | undefined {
+  const ref: unknown =
+    'chatRef' in command
+      ? command.chatRef
+      : 'sendRef' in command
+        ? command.sendRef
+        : 'chatName' in command
+          ? command.chatName
+          : undefined;
+  if (typeof ref !== 'object' || ref === null || !('chatType' in ref)) return undefined;
+  const type = ref.chatType;
+  return type === 'direct' || type === 'group' || type === 'local' || type === 'contactConnection' ? type : undefined;
+}
+
 /** Checks what a command needs, then runs it. The table's type says that the handler takes the command of its key. */
 export async function runCommand<T extends CommandTag>(
-  table: CommandTable,
+  commands: Commands,
   ctx: ChatContext,
   command: CommandOf<T>,
 ): Promise<ApiResponse> {
-  const handler: CommandHandler<T> | undefined = table[command.tag] as CommandHandler<T> | undefined;
+  const chatType = chatTypeOf(command);
+  const own = chatType === undefined ? undefined : commands.byChatType[chatType][command.tag];
+  const handler = (own ?? commands.general[command.tag]) as CommandHandler<T> | undefined;
   if (handler === undefined) throw commandFailure('not supported');
   if (handler.needs === 'nothing') return handler.run(ctx, command);
   if (handler.needs === 'started') {
@@ -76,14 +110,27 @@ function checkStarted(ctx: ChatContext): void {
   if (!ctx.state.started) throw chatFailure({ type: 'chatNotStarted' });
 }
 
-/** Joins the tables of all capabilities; the same tag twice is a mistake of the program. */
-export function mergeCommands(tables: readonly CommandTable[]): CommandTable {
+function merge(tables: readonly (CommandTable | undefined)[]): CommandTable {
   const merged: Record<string, unknown> = {};
   for (const table of tables) {
-    for (const [tag, handler] of Object.entries(table)) {
+    for (const [tag, handler] of Object.entries(table ?? {})) {
       if (tag in merged) throw new Error(`two handlers for the command ${tag}`);
       merged[tag] = handler;
     }
   }
   return merged as CommandTable;
+}
+
+/** Joins the tables of all capabilities; the same tag twice is a mistake of the program. */
+export function mergeCommands(sources: readonly CommandSource[]): Commands {
+  const of = (type: CommandChatType): CommandTable => merge(sources.map((s) => s.byChatType?.[type]));
+  return {
+    general: merge(sources.map((s) => s.commands)),
+    byChatType: {
+      direct: of('direct'),
+      group: of('group'),
+      local: of('local'),
+      contactConnection: of('contactConnection'),
+    },
+  };
 }

@@ -1,8 +1,10 @@
 import type { Agent, ServerCfg } from '../../agent/index.js';
 import type { ApiEvent, Profile } from '../../api/index.js';
 import type { Clock, KeyedMutex, Logger, RandomSource } from '../../core/index.js';
+import type { Compression } from '../../crypto/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import type { UserCache } from '../users/cache.js';
+import type { DirectMessageTable } from './capability.js';
 
 /** What an embedding program decides for the engine. */
 export interface ChatOptions {
@@ -40,6 +42,7 @@ export interface ChatContext {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly logger: Logger;
+  readonly compression: Compression;
   readonly options: ChatOptions;
   readonly state: ChatState;
   /** All users; the API objects of the last read. */
@@ -57,6 +60,8 @@ export interface ChatContext {
   readonly timed: TimedItems;
   /** Runs after the current command or event, outside of transactions; failures become `chatError` events. */
   background(name: string, task: () => Promise<void>): void;
+  /** Handlers of x.* messages in direct chats, of all capabilities. */
+  readonly directMessages: DirectMessageTable;
   /** Starting and stopping the engine, for the commands that do it. */
   readonly lifecycle: { start(): Promise<void>; stop(): Promise<void> };
 }

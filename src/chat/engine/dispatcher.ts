@@ -19,7 +19,7 @@ import type { ChatContext } from './context.js';
 import { toChatError } from './errors.js';
 
 /** Joins handler tables; a capability may not handle what another one does. */
-function merge<T extends object>(tables: readonly (T | undefined)[]): T {
+export function mergeTables<T extends object>(tables: readonly (T | undefined)[]): T {
   const merged: Record<string, unknown> = {};
   for (const table of tables) {
     for (const [key, handler] of Object.entries(table ?? {})) {
@@ -40,12 +40,12 @@ export class AgentDispatcher implements AgentHandler {
   constructor(capabilities: readonly Capability[], ctx: () => ChatContext) {
     this.#ctx = ctx;
     this.#byType = {
-      contact: merge(capabilities.map((c) => c.contactEvents)),
-      member: merge(capabilities.map((c) => c.memberEvents)),
-      user_contact: merge(capabilities.map((c) => c.addressEvents)),
+      contact: mergeTables(capabilities.map((c) => c.contactEvents)),
+      member: mergeTables(capabilities.map((c) => c.memberEvents)),
+      user_contact: mergeTables(capabilities.map((c) => c.addressEvents)),
     };
-    this.#other = merge(capabilities.map((c) => c.otherEvents));
-    this.#replies = merge(capabilities.map((c) => c.asyncReplies));
+    this.#other = mergeTables(capabilities.map((c) => c.otherEvents));
+    this.#replies = mergeTables(capabilities.map((c) => c.asyncReplies));
   }
 
   async event(tx: Tx, event: AgentEvent): Promise<EventResult | undefined> {

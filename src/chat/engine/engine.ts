@@ -2,14 +2,15 @@ import type { Agent, AgentHandler, UserServers } from '../../agent/index.js';
 import { type ApiEvent, type ApiResponse, isUnsupported, parseCommand } from '../../api/index.js';
 import type { Clock, Logger, RandomSource } from '../../core/index.js';
 import { errorMessage, KeyedMutex } from '../../core/index.js';
+import { loadCompression } from '../../crypto/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import { capabilities } from '../capabilities.js';
 import { userServers } from '../servers/queries.js';
 import { UserCache } from '../users/cache.js';
 import { readUsers } from '../users/queries.js';
-import { type CommandTable, mergeCommands, runCommand } from './commands.js';
+import { type Commands, mergeCommands, runCommand } from './commands.js';
 import type { ChatContext, ChatOptions, ChatState } from './context.js';
-import { AgentDispatcher } from './dispatcher.js';
+import { AgentDispatcher, mergeTables } from './dispatcher.js';
 import { commandFailure, toChatError } from './errors.js';
 import { type EventListener, EventLog } from './events.js';
 import { Jobs, TimedItemScheduler } from './jobs.js';
@@ -51,12 +52,12 @@ const defaultMaxEventAge = 7 * 24 * 3600_000;
 class Engine implements ChatEngine {
   readonly context: ChatContext;
   readonly events: EventLog;
-  readonly #commands: CommandTable;
+  readonly #commands: Commands;
   readonly #jobs: Jobs;
   readonly #background = new Set<Promise<void>>();
   #closing = false;
 
-  constructor(context: ChatContext, events: EventLog, jobs: Jobs, commands: CommandTable) {
+  constructor(context: ChatContext, events: EventLog, jobs: Jobs, commands: Commands) {
     this.context = context;
     this.events = events;
     this.#jobs = jobs;
@@ -188,6 +189,7 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     clock: o.clock,
     random: o.random,
     logger: o.logger,
+    compression: await loadCompression(),
     options: o.options,
     state,
     users,
@@ -196,15 +198,12 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     emit: (tx: Tx, event: ApiEvent) => events.emit(tx, event),
     emitLive: (event: ApiEvent) => events.emitLive(event),
     background: (name, task) => engine?.background(name, task),
+    directMessages: mergeTables(capabilities.map((c) => c.directMessages)),
     lifecycle: {
       start: () => engine?.start() ?? Promise.resolve(),
       stop: () => engine?.stop() ?? Promise.resolve(),
     },
   };
-  engine = new Engine(context, events, new Jobs(capabilities, timed, ctx), mergeCommands(commandTables()));
+  engine = new Engine(context, events, new Jobs(capabilities, timed, ctx), mergeCommands(capabilities));
   return engine;
-}
-
-function commandTables(): CommandTable[] {
-  return capabilities.flatMap((c) => (c.commands === undefined ? [] : [c.commands]));
 }
