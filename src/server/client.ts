@@ -1,0 +1,214 @@
+import type { WebSocket } from 'ws';
+import { chatCmdError, commandError } from '../api/index.js';
+import { type Clock, errorMessage, type Logger } from '../core/index.js';
+import { eventMessage, eventsLostMessage, invalidRequestMessage, parseRequest, responseMessage } from './messages.js';
+import type { ServerMetrics } from './metrics.js';
+import type { BotApiEngine, ClientSession, SourceEvent } from './port.js';
+
+/** Limits of one client. */
+export interface ClientLimits {
+  /** A client whose unread data grow beyond this many bytes is disconnected. */
+  readonly maxBuffered: number;
+  /** Commands in work; while there are more, nothing is read from the client. */
+  readonly maxCommands: number;
+}
+
+/** Events read from the log at once. */
+const pageSize = 200;
+
+const isQuit = /^\/(?:quit|q|exit)\s*$/;
+
+export interface ClientOptions {
+  readonly engine: BotApiEngine;
+  readonly limits: ClientLimits;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: ServerMetrics;
+  /** `?since=`: the client has all events up to this number. Without it, it gets what no client has received. */
+  readonly since: number | undefined;
+  /** What `/quit` does; without it the command is refused. */
+  readonly onQuit: (() => void) | undefined;
+}
+
+/**
+ * One connected client. Events come from the log until it has caught up, then live; both in the order of their numbers,
+ * each once. Commands run as the engine's session orders them.
+ */
+export class ApiClient {
+  readonly #ws: WebSocket;
+  readonly #o: ClientOptions;
+  readonly #session: ClientSession;
+  #commands = 0;
+  #paused = false;
+  #closed = false;
+  /** The number of the last event that was sent or skipped. */
+  #cursor = 0;
+  #live = false;
+  /** The newest event that came while catching up. */
+  #newest = 0;
+  #idle: (() => void) | undefined;
+  readonly #onClose: () => void;
+
+  constructor(ws: WebSocket, options: ClientOptions, onClose: () => void) {
+    this.#ws = ws;
+    this.#o = options;
+    this.#onClose = onClose;
+    this.#session = options.engine.session();
+    ws.on('message', (data: unknown) => this.#receive(data));
+    ws.on('close', () => this.#end());
+    // Errors of the protocol (frames too large, bad frames) close the connection.
+    ws.on('error', (error) => this.#o.logger.debug({ error: errorMessage(error) }, 'API client failed'));
+    void this.#catchUp();
+  }
+
+  /** An event of the engine, after its commit. `plain` is its message without a number, made once for all clients. */
+  onEvent(event: SourceEvent, plain: () => string): void {
+    if (this.#closed) return;
+    const { seq } = event;
+    if (!this.#live) {
+      // Progress events are not in the log; who is catching up does without them.
+      if (seq !== undefined) this.#newest = Math.max(this.#newest, seq);
+      return;
+    }
+    if (seq !== undefined) {
+      if (seq <= this.#cursor) return;
+      this.#cursor = seq;
+    }
+    this.#sendEvent(this.#o.since === undefined || seq === undefined ? plain() : eventMessage(event.json, seq), seq);
+  }
+
+  /** Ends the connection; commands in work are finished, their responses dropped. */
+  close(code: number, reason: string): void {
+    this.#ws.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  /** Resolves when no command of this client is in work. */
+  idle(): Promise<void> {
+    if (this.#commands === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClose();
+  }
+
+  #receive(data: unknown): void {
+    const bytes = data instanceof Uint8Array ? data : undefined;
+    const request = bytes === undefined ? undefined : parseRequest(bytes);
+    if (request === undefined) {
+      this.#o.metrics.badRequests.inc();
+      this.#send(invalidRequestMessage);
+      return;
+    }
+    this.#commands++;
+    if (this.#commands >= this.#o.limits.maxCommands && !this.#paused) {
+      this.#paused = true;
+      this.#ws.pause();
+    }
+    void this.#execute(request.corrId, request.cmd);
+  }
+
+  async #execute(corrId: string, cmd: string): Promise<void> {
+    const { clock, metrics, logger } = this.#o;
+    const start = clock.monotonic();
+    try {
+      if (isQuit.test(cmd)) {
+        if (this.#o.onQuit === undefined) {
+          this.#send(responseMessage(corrId, chatCmdError(commandError('not allowed over WebSocket'))));
+        } else this.#o.onQuit();
+        return;
+      }
+      const response = await this.#session.execute(cmd);
+      metrics.commands.inc({ result: response.type === 'chatCmdError' ? 'error' : 'ok' });
+      this.#send(responseMessage(corrId, response));
+    } catch (error) {
+      // The engine answers failures itself; this is a mistake of the program, which must not end the process.
+      logger.error({ error: errorMessage(error) }, 'a command failed without an answer');
+      metrics.commands.inc({ result: 'error' });
+      const failed = chatCmdError({ type: 'error', errorType: { type: 'internalError', message: 'internal error' } });
+      this.#send(responseMessage(corrId, failed));
+    } finally {
+      metrics.commandSeconds.observe((clock.monotonic() - start) / 1000);
+      this.#commands--;
+      if (this.#paused && this.#commands < this.#o.limits.maxCommands / 2 && !this.#closed) {
+        this.#paused = false;
+        this.#ws.resume();
+      }
+      if (this.#commands === 0) this.#idle?.();
+    }
+  }
+
+  /** Sends one message, unless the client has let too much pile up: then it is disconnected. */
+  #send(message: string, sent?: () => void): void {
+    if (this.#closed || this.#ws.readyState !== this.#ws.OPEN) return;
+    if (this.#ws.bufferedAmount > this.#o.limits.maxBuffered) {
+      this.#o.metrics.slowClients.inc();
+      this.#o.logger.warn({ buffered: this.#ws.bufferedAmount }, 'API client does not read: disconnected');
+      this.#ws.terminate();
+      this.#end();
+      return;
+    }
+    this.#ws.send(message, (error) => {
+      if (error == null) sent?.();
+    });
+  }
+
+  #sendEvent(message: string, seq: number | undefined): void {
+    this.#o.metrics.eventsSent.inc();
+    // Delivered = handed to the system: what is lost after that, a client with `?since=` asks for.
+    this.#send(message, seq === undefined ? undefined : () => this.#o.engine.events.markDelivered(seq));
+  }
+
+  /** Sends from the log what the client has not, page by page as it reads, then switches to live events. */
+  async #catchUp(): Promise<void> {
+    const { events } = this.#o.engine;
+    const { since } = this.#o;
+    try {
+      this.#cursor = since ?? events.delivered;
+      if (since !== undefined) await this.#checkLost(since);
+      for (;;) {
+        const page = await events.since(this.#cursor, pageSize);
+        if (this.#closed) return;
+        for (const { seq, json } of page) {
+          this.#cursor = seq;
+          this.#sendEvent(eventMessage(json, since === undefined ? undefined : seq), seq);
+          if (this.#ws.bufferedAmount > this.#o.limits.maxBuffered / 4) await this.#drained();
+        }
+        if (page.length === 0 && this.#newest <= this.#cursor) {
+          this.#live = true;
+          return;
+        }
+      }
+    } catch (error) {
+      if (this.#closed) return;
+      this.#o.logger.error({ error: errorMessage(error) }, 'cannot read the event log');
+      this.close(1011, 'cannot read the event log');
+    }
+  }
+
+  async #checkLost(since: number): Promise<void> {
+    const { oldest, last } = await this.#o.engine.events.range();
+    if (last === 0) return;
+    if (since > last) {
+      // A number of another database: nothing that it names is here.
+      this.#cursor = last;
+      this.#send(eventsLostMessage(since, last));
+    } else if (since > 0 && since < oldest - 1) {
+      this.#cursor = oldest - 1;
+      this.#send(eventsLostMessage(since, oldest - 1));
+    }
+  }
+
+  /** Waits until the client has read most of what was sent. */
+  async #drained(): Promise<void> {
+    while (!this.#closed && this.#ws.bufferedAmount > this.#o.limits.maxBuffered / 8) await this.#o.clock.sleep(20);
+  }
+}
