@@ -2,6 +2,7 @@ export * from './batch.js';
 export * from './block.js';
 export * from './bodies.js';
 export * from './client.js';
+export * from './client-types.js';
 export * from './commands.js';
 export * from './errors.js';
 export * from './failures.js';

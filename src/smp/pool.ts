@@ -1,6 +1,7 @@
 import { type Clock, type Logger, type RandomSource, randomInt } from '../core/index.js';
 import type { VersionRange } from '../wire/index.js';
-import { type RequestOptions, SmpClient, type SmpEvent } from './client.js';
+import { SmpClient } from './client.js';
+import type { RequestOptions, SmpEvent } from './client-types.js';
 import { formatFailure, isHostFailure, isTemporaryFailure, networkFailure, SmpClientError } from './failures.js';
 import type { NetworkConfig } from './network.js';
 import { formatServer } from './server.js';

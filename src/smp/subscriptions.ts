@@ -1,4 +1,5 @@
-import type { RcvQueue, SmpClient } from './client.js';
+import type { SmpClient } from './client.js';
+import type { RcvQueue } from './client-types.js';
 import type { SmpServer } from './server.js';
 
 /** What has a connection of its own (30-agent.md, section 13.1). `entity` only in session mode `entity`. */

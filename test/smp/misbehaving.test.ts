@@ -225,6 +225,21 @@ describe('a handshake fails', () => {
     expect(await failure(connect({ ...relay.server, keyHash }))).toEqual(identityError);
   });
 
+  it('on a leaf that the last certificate signed instead of the identity', async () => {
+    const options = { kind: 'smp', host: 'h', now: Date.now(), random: systemRandom, caName: 'SMP server CA' } as const;
+    const anchor = createCertificateAuthority(options);
+    const identity = createCertificateAuthority(options);
+    const leaf = createLeafCertificate(anchor, 'h', options);
+    const base = createIdentity(options);
+    const chain = [leaf.certificate, identity.certificate, anchor.certificate] as const;
+    const relay = await start({
+      identity: { ...base, chain: [leaf.certificate, identity.certificate], leafKey: leaf.privateKey },
+      hello: (h) => ({ ...h, credentials: { signedKey: h.credentials?.signedKey ?? new Uint8Array(), chain } }),
+    });
+    const keyHash = sha256(identity.certificate);
+    expect(await failure(connect({ ...relay.server, keyHash }))).toEqual(identityError);
+  });
+
   it('on a session key that somebody else signed, or that is damaged', async () => {
     const other = createIdentity({ kind: 'smp', host: 'h', now: Date.now(), random: systemRandom });
     const forged = signKey(
