@@ -20,10 +20,11 @@ class BlockChain {
   }
 }
 
+/** Where payloads are put together, for all connections: sealing is synchronous and copies out of it. */
+const scratch = new Uint8Array(blockSize);
+
 /** Makes the 16384-byte blocks of one direction (20-smp.md, section 4.1). Call in the order of sending. */
 export class BlockSealer extends BlockChain {
-  readonly #payload = new Uint8Array(blockSize);
-
   /** A block with this payload: at most 16382 bytes, or 16366 when encrypted; else CRYPTO_LARGE_MSG. */
   seal(payload: Uint8Array): Uint8Array {
     const step = this.step();
@@ -34,8 +35,8 @@ export class BlockSealer extends BlockChain {
 
   /** A block with these transmissions, which must fit (see `packBatches`). */
   sealBatch(transmissions: readonly Uint8Array[]): Uint8Array {
-    const length = writeBatch(this.#payload, transmissions);
-    return this.seal(this.#payload.subarray(0, length));
+    const length = writeBatch(scratch, transmissions);
+    return this.seal(scratch.subarray(0, length));
   }
 }
 
