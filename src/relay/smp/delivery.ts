@@ -4,7 +4,7 @@ import { idSize, type SmpError, type SmpMessage, sealNtfMeta, sealRcvBody } from
 import { equalBytes } from '../../wire/index.js';
 import type { RelayCounts } from '../metrics.js';
 import type { Peer, Subscription } from './peer.js';
-import { idKey, type QueueRecord, type SmpStorage, type StoredMessage } from './storage.js';
+import { idKey, idOf, type QueueRecord, type SmpStorage, type StoredMessage } from './storage.js';
 
 const noId = new Uint8Array(0);
 
@@ -70,7 +70,7 @@ export class Delivery {
   /** Subscribes a connection; the one that was subscribed before loses the queue and gets END. */
   subscribe(peer: Peer, recipientId: Uint8Array): Subscription {
     const key = idKey(recipientId);
-    const subscription: Subscription = { recipientId, peer, kind: 'sub', delivered: undefined };
+    const subscription: Subscription = { queue: key, peer, kind: 'sub', delivered: undefined };
     const before = this.#subscribers.get(key);
     if (before !== undefined && before.peer !== peer) {
       before.peer.subscriptions.delete(key);
@@ -95,8 +95,9 @@ export class Delivery {
 
   /** Remembers that a connection asks for messages one by one; it takes nothing over. */
   addGet(peer: Peer, recipientId: Uint8Array): Subscription {
-    const subscription: Subscription = { recipientId, peer, kind: 'get', delivered: undefined };
-    peer.subscriptions.set(idKey(recipientId), subscription);
+    const key = idKey(recipientId);
+    const subscription: Subscription = { queue: key, peer, kind: 'get', delivered: undefined };
+    peer.subscriptions.set(key, subscription);
     return subscription;
   }
 
@@ -144,17 +145,18 @@ export class Delivery {
 
   /** Delivers the head of a queue to its subscriber, if nothing is out. */
   async deliverHead(subscription: Subscription): Promise<void> {
-    const { peer, recipientId } = subscription;
+    const { peer } = subscription;
     if (peer.isFull) {
-      peer.deferred.add(idKey(recipientId));
+      peer.deferred.add(subscription.queue);
       return;
     }
     const { storage } = this.#options;
+    const recipientId = idOf(subscription.queue);
     const message = await storage.head(recipientId);
     const queue = message === undefined ? undefined : await storage.findQueue('recipient', recipientId);
     // While the storage was asked the subscription may have moved on.
     if (message === undefined || queue === undefined || subscription.delivered !== undefined) return;
-    if (peer.subscriptions.get(idKey(recipientId)) !== subscription) return;
+    if (peer.subscriptions.get(subscription.queue) !== subscription) return;
     this.#deliver(subscription, queue, message);
   }
 

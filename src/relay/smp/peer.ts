@@ -3,7 +3,8 @@ import type { SmpMessage, SmpVersion } from '../../smp/index.js';
 
 /** A subscription of one connection to one queue. At most one message is out at a time (section 11.4). */
 export interface Subscription {
-  readonly recipientId: Uint8Array;
+  /** The recipient id as a map key: a string is a third of a byte array, and there is one for each idle queue. */
+  readonly queue: string;
   readonly peer: Peer;
   /** `sub` gets messages pushed, `get` asks for each. */
   readonly kind: 'sub' | 'get';

@@ -59,8 +59,8 @@ const schemaVersion = 1;
 
 const messageKind = { plain: 0, notification: 1, quota: 2 } as const;
 
-/** Pages in the write-ahead log (4 kB each) from which on it is moved to the database. */
-const checkpointPages = 4000;
+/** Pages in the write-ahead log (16 kB each) from which on it is moved to the database. */
+const checkpointPages = 1000;
 
 /** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
 const defaultCachedQueues = 10_000;
@@ -148,10 +148,12 @@ export class SqliteSmpStorage implements SmpStorage {
     closeSync(openSync(file, 'a', 0o600));
     const db = new Database(file);
     this.#db = db;
+    // A message of 16 kB fits one page: half the work of four overflow pages. Has effect on new files only.
+    db.pragma('page_size = 16384');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');
     db.pragma('wal_autocheckpoint = 0');
-    db.pragma('cache_size = -16384');
+    db.pragma('cache_size = -32768');
     const version = db.pragma('user_version', { simple: true });
     if (version !== 0 && version !== schemaVersion) {
       db.close();

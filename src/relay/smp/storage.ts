@@ -121,3 +121,8 @@ export interface SmpStorage {
 export function idKey(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }
+
+/** The id of a map key. */
+export function idOf(key: string): Uint8Array {
+  return Buffer.from(key, 'latin1');
+}
