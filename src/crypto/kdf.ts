@@ -1,4 +1,6 @@
 import { hkdfSync } from 'node:crypto';
+import { CryptoError } from './errors.js';
+import { sodium } from './sodium.js';
 
 /**
  * HKDF with SHA-512 (section 3.5): extract with `salt` (may be empty), expand with the ASCII text `info` to `length`
@@ -7,8 +9,6 @@ import { hkdfSync } from 'node:crypto';
 export function hkdf(salt: Uint8Array, ikm: Uint8Array, info: string, length: number): Uint8Array {
   return new Uint8Array(hkdfSync('sha512', ikm, salt, info, length));
 }
-
-const noSalt = new Uint8Array(0);
 
 /** The two chains that encrypt the blocks of a transport connection (section 3.6), as their first chain keys. */
 export interface BlockChains {
@@ -29,8 +29,51 @@ export interface BlockChainStep {
   readonly nonce: Uint8Array;
 }
 
-/** Advances a block chain: once per block, before the block is sealed or opened. */
+const hashBlock = 128;
+const hashSize = 64;
+const stepInfo = new TextEncoder().encode('SimpleXSbChain');
+
+/** An HMAC's inner or outer input: a padded key in front, room for `rest` bytes behind it. */
+function hmacInput(rest: number): Uint8Array {
+  return new Uint8Array(hashBlock + rest);
+}
+
+// Used by one synchronous call at a time. The inputs of the extraction with its key of zeros are ready made.
+const extractInner = hmacInput(32).fill(0x36, 0, hashBlock);
+const extractOuter = hmacInput(hashSize).fill(0x5c, 0, hashBlock);
+const firstInner = hmacInput(stepInfo.length + 1);
+const secondInner = hmacInput(hashSize + stepInfo.length + 1);
+const expandOuter = hmacInput(hashSize);
+const digest = new Uint8Array(hashSize);
+
+/**
+ * Advances a block chain: once per block, before the block is sealed or opened. The same as
+ * `hkdf('', chainKey, 'SimpleXSbChain', 88)`, written out because every block of 16 kB passes here twice and
+ * `hkdfSync` takes 12 µs, these six hashes 5.
+ */
 export function stepBlockChain(chainKey: Uint8Array): BlockChainStep {
-  const out = hkdf(noSalt, chainKey, 'SimpleXSbChain', 88);
-  return { chainKey: out.subarray(0, 32), key: out.subarray(32, 64), nonce: out.subarray(64) };
+  if (chainKey.length !== 32) throw new CryptoError('CRYPTO_BAD_KEY', `chain key of ${chainKey.length} bytes, not 32`);
+  extractInner.set(chainKey, hashBlock);
+  sodium.crypto_hash_sha512(digest, extractInner);
+  extractOuter.set(digest, hashBlock);
+  sodium.crypto_hash_sha512(digest, extractOuter);
+  for (let i = 0; i < hashBlock; i++) {
+    const byte = i < hashSize ? (digest[i] ?? 0) : 0;
+    firstInner[i] = byte ^ 0x36;
+    secondInner[i] = byte ^ 0x36;
+    expandOuter[i] = byte ^ 0x5c;
+  }
+  const out = new Uint8Array(2 * hashSize);
+  firstInner.set(stepInfo, hashBlock);
+  firstInner[hashBlock + stepInfo.length] = 1;
+  sodium.crypto_hash_sha512(digest, firstInner);
+  expandOuter.set(digest, hashBlock);
+  sodium.crypto_hash_sha512(out.subarray(0, hashSize), expandOuter);
+  secondInner.set(out.subarray(0, hashSize), hashBlock);
+  secondInner.set(stepInfo, hashBlock + hashSize);
+  secondInner[hashBlock + hashSize + stepInfo.length] = 2;
+  sodium.crypto_hash_sha512(digest, secondInner);
+  expandOuter.set(digest, hashBlock);
+  sodium.crypto_hash_sha512(out.subarray(hashSize), expandOuter);
+  return { chainKey: out.slice(0, 32), key: out.subarray(32, 64), nonce: out.subarray(64, 88) };
 }

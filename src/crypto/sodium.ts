@@ -13,6 +13,7 @@ declare module 'sodium-native' {
  * on wrong sizes, so callers check sizes first.
  */
 interface Sodium {
+  crypto_hash_sha512(out: Uint8Array, input: Uint8Array): void;
   crypto_scalarmult(q: Uint8Array, n: Uint8Array, p: Uint8Array): void;
   crypto_scalarmult_base(q: Uint8Array, n: Uint8Array): void;
   crypto_sign_seed_keypair(pk: Uint8Array, sk: Uint8Array, seed: Uint8Array): void;
