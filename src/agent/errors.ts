@@ -1,48 +1,11 @@
 import { FanionError } from '../core/index.js';
+import type { BrokerError, SmpError } from '../smp/index.js';
 
-/** The nested error objects of 30-agent.md, section 16.1: what the bot API shows, byte for byte. */
-export type BlockReason = 'spam' | 'content';
-export type CommandErrorJson = {
-  readonly type: 'UNKNOWN' | 'SYNTAX' | 'PROHIBITED' | 'NO_AUTH' | 'HAS_AUTH' | 'NO_ENTITY';
-};
-export type HandshakeErrorJson = { readonly type: 'PARSE' | 'IDENTITY' | 'BAD_AUTH' | 'BAD_SERVICE' };
-export type TransportErrorJson =
-  | { readonly type: 'badBlock' | 'version' | 'largeMsg' | 'badSession' | 'noServerAuth' }
-  | { readonly type: 'handshake'; readonly handshakeErr: HandshakeErrorJson };
-export type BrokerErrorJson =
-  | { readonly type: 'RESPONSE' | 'UNEXPECTED'; readonly respErr: string }
-  | { readonly type: 'NETWORK' | 'HOST' | 'NO_SERVICE' | 'TIMEOUT' }
-  | { readonly type: 'TRANSPORT'; readonly transportErr: TransportErrorJson };
-export type SmpProxyErrorJson =
-  | { readonly type: 'PROTOCOL'; readonly protocolErr: SmpErrorJson }
-  | { readonly type: 'BROKER'; readonly brokerErr: BrokerErrorJson }
-  | { readonly type: 'BASIC_AUTH' | 'NO_SESSION' };
-export type SmpErrorJson =
-  | {
-      readonly type:
-        | 'BLOCK'
-        | 'SESSION'
-        | 'AUTH'
-        | 'SERVICE'
-        | 'CRYPTO'
-        | 'QUOTA'
-        | 'NO_MSG'
-        | 'LARGE_MSG'
-        | 'EXPIRED'
-        | 'INTERNAL'
-        | 'DUPLICATE_';
-    }
-  | { readonly type: 'CMD'; readonly cmdErr: CommandErrorJson }
-  | { readonly type: 'PROXY'; readonly proxyErr: SmpProxyErrorJson }
-  | {
-      readonly type: 'BLOCKED';
-      readonly blockInfo: { readonly reason: BlockReason; readonly notice?: { readonly ttl?: number } };
-    }
-  | { readonly type: 'STORE'; readonly storeErr: string };
+/** How a proxy refused to forward (30-agent.md, section 16.1). */
 export type ProxyClientErrorJson =
-  | { readonly type: 'protocolError'; readonly protocolErr: SmpErrorJson }
+  | { readonly type: 'protocolError'; readonly protocolErr: SmpError }
   | { readonly type: 'unexpectedResponse'; readonly responseStr: string }
-  | { readonly type: 'responseError'; readonly responseErr: SmpErrorJson };
+  | { readonly type: 'responseError'; readonly responseErr: SmpError };
 export type AgentCryptoErrorJson =
   | { readonly type: 'DECRYPT_AES' | 'DECRYPT_CB' | 'RATCHET_HEADER' | 'RATCHET_SYNC' }
   | { readonly type: 'RATCHET_EARLIER' | 'RATCHET_SKIPPED'; readonly data: number };
@@ -61,7 +24,7 @@ export type AgentErrorJson =
   | { readonly type: 'CMD'; readonly cmdErr: { readonly type: CmdErrorType }; readonly errContext: string }
   | { readonly type: 'CONN'; readonly connErr: { readonly type: ConnErrorType }; readonly errContext: string }
   | { readonly type: 'NO_USER' }
-  | { readonly type: 'SMP'; readonly serverAddress: string; readonly smpErr: SmpErrorJson }
+  | { readonly type: 'SMP'; readonly serverAddress: string; readonly smpErr: SmpError }
   | {
       readonly type: 'XFTP';
       readonly serverAddress: string;
@@ -75,7 +38,7 @@ export type AgentErrorJson =
       readonly proxyErr: ProxyClientErrorJson;
     }
   | { readonly type: 'RCP'; readonly rcpErr: { readonly type: string } & Readonly<Record<string, unknown>> }
-  | { readonly type: 'BROKER'; readonly brokerAddress: string; readonly brokerErr: BrokerErrorJson }
+  | { readonly type: 'BROKER'; readonly brokerAddress: string; readonly brokerErr: BrokerError }
   | { readonly type: 'AGENT'; readonly agentErr: SmpAgentErrorJson }
   | { readonly type: 'INTERNAL'; readonly internalErr: string }
   | { readonly type: 'CRITICAL'; readonly offerRestart: boolean; readonly criticalErr: string }
@@ -146,15 +109,15 @@ export const messageError = (cause?: unknown): AgentError => agentError({ type: 
 export const internalError = (internalErr: string, cause?: unknown): AgentError =>
   new AgentError({ type: 'INTERNAL', internalErr }, { cause });
 
-function isTransient(broker: BrokerErrorJson): boolean {
+function isTransient(broker: BrokerError): boolean {
   return broker.type === 'NETWORK' || broker.type === 'TIMEOUT';
 }
 
-function isHostProblem(broker: BrokerErrorJson): boolean {
+function isHostProblem(broker: BrokerError): boolean {
   return broker.type === 'HOST' || (broker.type === 'TRANSPORT' && broker.transportErr.type === 'version');
 }
 
-function proxyBroker(json: AgentErrorJson): BrokerErrorJson | undefined {
+function proxyBroker(json: AgentErrorJson): BrokerError | undefined {
   const e =
     json.type === 'SMP'
       ? json.smpErr

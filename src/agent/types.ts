@@ -1,5 +1,6 @@
 import type { Tx } from '../store/index.js';
 import type { AgentCryptoErrorJson, AgentError, AgentErrorJson } from './errors.js';
+import type { ConnectionMode } from './links/index.js';
 
 /**
  * The agent's id of a connection: 12 random bytes as 16 base64url characters. The bot API shows it encoded once
@@ -17,7 +18,6 @@ export type ConnectionLinkText = string;
 /** A short link as text, unshortened (with server query), `https` scheme (30-agent.md, section 4.6). */
 export type ShortLinkText = string;
 
-export type ConnectionMode = 'inv' | 'con';
 export type QueueDirection = 'rcv' | 'snd';
 export type SwitchPhase = 'started' | 'confirmed' | 'secured' | 'completed';
 export type RatchetSyncState = 'ok' | 'allowed' | 'required' | 'started' | 'agreed';

@@ -1,0 +1,165 @@
+import { boxKey, CryptoError, dh } from '../../crypto/index.js';
+import {
+  type ClientEnvelope,
+  type ClientMessage,
+  decodeClientEnvelope,
+  openClientMessage,
+  openRcvBody,
+  type RcvBody,
+  smpClientRange,
+} from '../../smp/index.js';
+import type { Tx } from '../../store/index.js';
+import { DecodeError, isInRange } from '../../wire/index.js';
+import { type AgentContext, raise } from '../context.js';
+import { type AgentEnvelope, decodeAgentEnvelope } from '../envelopes/index.js';
+import { AgentError, cryptoError, messageError, prohibited, versionError } from '../errors.js';
+import { receiveRatchetKey } from '../resync/receive.js';
+import { findConn } from '../rows/connections.js';
+import { enqueueMessage } from '../sending/enqueue.js';
+import { type Conn, connKind, type RcvQueue } from '../state/connection.js';
+import type { ConnId, MsgFlags } from '../types.js';
+import { receiveConfirmation } from './confirmation.js';
+import { receiveInvitation } from './invitation.js';
+import { receiveAgentMessage } from './message.js';
+
+/** One message as the relay delivered it. */
+export interface Delivered {
+  readonly msgId: Uint8Array;
+  readonly encBody: Uint8Array;
+}
+
+/** What is known of a message besides its content. */
+export interface Arrival {
+  readonly brokerMsgId: Uint8Array;
+  /** When the relay received it, in ms. */
+  readonly brokerTs: number;
+  readonly flags: MsgFlags;
+}
+
+/** `ack`: processed (also with an error), `gone`: no such queue, `needsKem`: nothing was written, try again later. */
+export type ReceiveResult = 'ack' | 'gone' | 'needsKem';
+
+/**
+ * Processes one MSG in one transaction (30-agent.md, section 8): every path ends with an acknowledgement, errors of
+ * the message become ERR events.
+ */
+export async function receive(
+  ctx: AgentContext,
+  tx: Tx,
+  connId: ConnId,
+  queueId: number,
+  message: Delivered,
+): Promise<ReceiveResult> {
+  const conn = await findConn(ctx, tx, connId);
+  const rq = conn?.rcvQueues.find((q) => q.id === queueId);
+  if (conn === undefined || conn.deleted || rq === undefined) return 'gone';
+  try {
+    const body = openServerLayer(rq, message);
+    if (body.kind === 'quota') {
+      await onQuotaMarker(ctx, tx, conn, rq);
+      return 'ack';
+    }
+    const arrival = { brokerMsgId: message.msgId, brokerTs: body.timestamp * 1000, flags: body.flags };
+    return await receiveClientMessage(ctx, tx, conn, rq, arrival, body.body);
+  } catch (error) {
+    const known = messageProblem(error);
+    if (known === undefined) throw error;
+    await raise(ctx, tx, { type: 'ERR', connId, error: known.json });
+    return 'ack';
+  }
+}
+
+/** Errors that the message is guilty of; others (the database) must not acknowledge it. */
+function messageProblem(error: unknown): AgentError | undefined {
+  if (error instanceof AgentError) return error;
+  if (error instanceof DecodeError) return messageError(error);
+  if (error instanceof CryptoError) return cryptoError({ type: 'DECRYPT_CB' }, error);
+  return undefined;
+}
+
+function openServerLayer(rq: RcvQueue, { msgId, encBody }: Delivered): RcvBody {
+  return openRcvBody(rq.rcvKey, msgId, encBody);
+}
+
+/** Section 7.4: the sender was refused and the queue is empty now. */
+async function onQuotaMarker(ctx: AgentContext, tx: Tx, conn: Conn, rq: RcvQueue): Promise<void> {
+  if (connKind(conn) !== 'duplex') return;
+  await enqueueMessage(ctx, tx, conn, {
+    type: 'A_QCONT',
+    address: { server: rq.server, senderId: rq.sndId },
+  });
+}
+
+/** Opens a box of the layer between sender and recipient; all failures are the same to the outside. */
+function open(secret: Parameters<typeof openClientMessage>[0], envelope: ClientEnvelope): ClientMessage {
+  try {
+    return openClientMessage(secret, envelope);
+  } catch (error) {
+    if (error instanceof CryptoError) throw cryptoError({ type: 'DECRYPT_CB' }, error);
+    throw error;
+  }
+}
+
+/** Section 8.2. */
+async function receiveClientMessage(
+  ctx: AgentContext,
+  tx: Tx,
+  conn: Conn,
+  rq: RcvQueue,
+  arrival: Arrival,
+  body: Uint8Array,
+): Promise<ReceiveResult> {
+  const envelope = decodeClientEnvelope(body);
+  if (!isInRange(envelope.version, smpClientRange) && envelope.version > rq.clientVersion) throw versionError();
+  const { dhKey } = envelope;
+  if (rq.e2eKey === undefined) {
+    if (dhKey === undefined) throw prohibited('msg: no keys');
+    const secret = dh(dhKey, rq.e2ePrivateKey);
+    const message = open(boxKey(secret), envelope);
+    return receiveFirst(ctx, tx, conn, rq, message, secret, envelope);
+  }
+  const message = open(rq.e2eKey, envelope);
+  const inner = decodeAgentEnvelope(message.body);
+  if (dhKey !== undefined) {
+    // A confirmation that was repeated because its acknowledgement was lost.
+    if (inner.type === 'confirmation') return 'ack';
+    throw prohibited('msg: public header');
+  }
+  if (message.senderKey !== undefined) throw prohibited('msg: bad client msg');
+  switch (inner.type) {
+    case 'message':
+      return receiveAgentMessage(ctx, tx, conn, rq, arrival, inner);
+    case 'ratchetKey':
+      return receiveRatchetKey(ctx, tx, conn, inner);
+    default:
+      throw prohibited('msg: bad client msg');
+  }
+}
+
+/** The first message of a sender to this queue: a confirmation, or a request to a contact address. */
+async function receiveFirst(
+  ctx: AgentContext,
+  tx: Tx,
+  conn: Conn,
+  rq: RcvQueue,
+  message: ClientMessage,
+  secret: Uint8Array,
+  header: ClientEnvelope,
+): Promise<ReceiveResult> {
+  const inner: AgentEnvelope = decodeAgentEnvelope(message.body);
+  switch (inner.type) {
+    case 'confirmation':
+      return receiveConfirmation(ctx, tx, conn, rq, {
+        confirmation: inner,
+        senderKey: message.senderKey,
+        secret,
+        clientVersion: header.version,
+      });
+    case 'invitation':
+      if (message.senderKey !== undefined) throw prohibited('handshake: incorrect state');
+      await receiveInvitation(ctx, tx, conn, inner);
+      return 'ack';
+    default:
+      throw prohibited('handshake: incorrect state');
+  }
+}

@@ -1,0 +1,118 @@
+import { decodePrivateKey } from '../../crypto/index.js';
+import { isTemporaryFailure, type SmpClient, SmpClientError, type TransportSession } from '../../smp/index.js';
+import { type AgentContext, announce, transaction } from '../context.js';
+import { connError } from '../errors.js';
+import type { SubscribedQueue } from '../subscriptions/subscriptions.js';
+import { type Delivered, type ReceiveResult, receive } from './receive.js';
+
+/** Attempts to store a message when the database fails; then it stays with the relay until the next subscription. */
+const maxAttempts = 5;
+const maxAcks = 3;
+
+/**
+ * Takes messages from the relays: one transaction for each, then the acknowledgement (30-agent.md, section 8).
+ * Messages of one connection are taken one after the other, and not while a handshake holds the connection.
+ */
+export class Receiver {
+  readonly #ctx: AgentContext;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(ctx: AgentContext) {
+    this.#ctx = ctx;
+  }
+
+  /** Resolves when the message was processed; never rejects. */
+  message(
+    session: TransportSession,
+    rcvId: Uint8Array,
+    queue: SubscribedQueue | undefined,
+    client: SmpClient,
+    delivered: Delivered,
+  ): Promise<void> {
+    const task = this.#take(session, rcvId, queue, client, delivered).catch((error: unknown) => {
+      this.#ctx.logger.error({ error }, 'a message could not be processed: it stays with its relay');
+    });
+    this.#running.add(task);
+    void task.then(() => this.#running.delete(task));
+    return task;
+  }
+
+  /** Resolves when everything that arrived was processed. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  async #take(
+    session: TransportSession,
+    rcvId: Uint8Array,
+    known: SubscribedQueue | undefined,
+    client: SmpClient,
+    delivered: Delivered,
+  ): Promise<void> {
+    const ctx = this.#ctx;
+    const queue = known ?? (await this.#find(session, rcvId));
+    if (queue === undefined) {
+      await announce(ctx, { type: 'ERR', error: connError('NOT_FOUND').json });
+      return;
+    }
+    const result = await ctx.locks.run(queue.connId, () => this.#process(queue, delivered));
+    if (result === 'ack') await this.#ack(client, queue, delivered.msgId);
+  }
+
+  /** A message of a queue that the pool does not keep: perhaps one that was created without a subscription. */
+  async #find(
+    session: TransportSession,
+    rcvId: Uint8Array,
+  ): Promise<{ connId: string; queueId: number; rcvId: Uint8Array; authKey: SubscribedQueue['authKey'] } | undefined> {
+    const ctx = this.#ctx;
+    return ctx.store.read(async (tx) => {
+      const serverId = await ctx.servers.id(tx, session.server);
+      const row = await tx.db
+        .selectFrom('agent_rcv_queues')
+        .select(['id', 'conn_id', 'rcv_private_key'])
+        .where('server_id', '=', serverId)
+        .where('rcv_id', '=', rcvId)
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      const authKey = decodePrivateKey(row.rcv_private_key, 'key', ['ed25519']);
+      return { connId: row.conn_id, queueId: row.id, rcvId, authKey };
+    });
+  }
+
+  async #process(queue: { connId: string; queueId: number }, delivered: Delivered): Promise<ReceiveResult> {
+    const ctx = this.#ctx;
+    for (let attempt = 1; ; ) {
+      if (ctx.operations.isClosed) return 'gone';
+      try {
+        const result = await transaction(ctx, 'receive', (tx) =>
+          receive(ctx, tx, queue.connId, queue.queueId, delivered),
+        );
+        if (result !== 'needsKem') return result;
+        await ctx.kem.ready();
+      } catch (error) {
+        if (attempt >= maxAttempts) throw error;
+        ctx.logger.warn({ error, attempt }, 'storing a message failed');
+        await ctx.operations.sleep(100 * attempt * attempt);
+        attempt++;
+      }
+    }
+  }
+
+  /** On the connection that delivered it: on any other the relay would not know the message. */
+  async #ack(
+    client: SmpClient,
+    queue: { rcvId: Uint8Array; authKey: SubscribedQueue['authKey'] },
+    msgId: Uint8Array,
+  ): Promise<void> {
+    for (let attempt = 1; !client.closed; attempt++) {
+      try {
+        await client.ack(queue, msgId);
+        return;
+      } catch (error) {
+        // Without its acknowledgement the relay sends nothing more until the next subscription.
+        if (attempt >= maxAcks) this.#ctx.logger.debug({ error }, 'an acknowledgement failed');
+        if (attempt >= maxAcks || !(error instanceof SmpClientError) || !isTemporaryFailure(error.failure)) return;
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Tx } from '../../store/index.js';
+import type { AgentContext } from '../context.js';
+import { toAgentError } from '../context.js';
+import { encodeAMessage } from '../envelopes/index.js';
+import { type AgentError, cmdError, connError } from '../errors.js';
+import { loadConn } from '../rows/connections.js';
+import { connKind, isSendProhibited } from '../state/connection.js';
+import type { SendItem, SentItem } from '../types.js';
+import { enqueueEncoded, type SharedBody } from './enqueue.js';
+
+/** Section 7: queues application messages. A failed item does not disturb the others. */
+export async function sendMessages(
+  ctx: AgentContext,
+  tx: Tx,
+  items: readonly SendItem[],
+): Promise<(SentItem | AgentError)[]> {
+  const shared = sharedBodies(items);
+  const results: (SentItem | AgentError)[] = [];
+  for (const item of items) {
+    try {
+      const body = shared.get(item.body);
+      // A savepoint only where a failure could leave half of an item: with the first statement nothing was written.
+      results.push(await sendOne(ctx, tx, item, body));
+    } catch (error) {
+      results.push(toAgentError(error));
+    }
+  }
+  return results;
+}
+
+/** Bodies that more than one item holds: encoded and stored once. */
+function sharedBodies(items: readonly SendItem[]): Map<Uint8Array, SharedBody> {
+  const shared = new Map<Uint8Array, SharedBody>();
+  if (items.length < 2) return shared;
+  const seen = new Set<Uint8Array>();
+  for (const { body } of items) {
+    if (seen.has(body) && !shared.has(body)) {
+      shared.set(body, { encoded: encodeAMessage({ type: 'A_MSG', body }), rowId: undefined });
+    }
+    seen.add(body);
+  }
+  return shared;
+}
+
+async function sendOne(ctx: AgentContext, tx: Tx, item: SendItem, shared: SharedBody | undefined): Promise<SentItem> {
+  const conn = await loadConn(ctx, tx, item.connId);
+  const kind = connKind(conn);
+  if (kind !== 'snd' && kind !== 'duplex') throw connError('SIMPLEX', 'sendMessagesB_');
+  if (isSendProhibited(conn)) throw cmdError('PROHIBITED', 'sendMessagesB: send prohibited');
+  const encoded = shared?.encoded ?? encodeAMessage({ type: 'A_MSG', body: item.body });
+  return enqueueEncoded(ctx, tx, conn, 'M', encoded, {
+    notification: item.flags.notification,
+    pqEncryption: item.pqEncryption,
+    shared,
+  });
+}
