@@ -73,6 +73,7 @@ const parentField: SchemaField = { name: 'parent', type: { kind: 'ref', name: 'M
 function decodeContainer(params: JsonObject): MsgContainer {
   const content = read(contentFields, params) as unknown as MsgContainer;
   for (const field of [quoteField, parentField]) {
+    if ((params[field.name] ?? null) === null) continue;
     try {
       return { ...content, ...read([field], params) };
     } catch (e) {
