@@ -63,7 +63,7 @@ const messageKind = { plain: 0, notification: 1, quota: 2 } as const;
 const checkpointPages = 1000;
 
 /** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
-const defaultCachedQueues = 10_000;
+const defaultCachedQueues = 5_000;
 
 type Row = Record<string, string | number | null | Uint8Array>;
 type Values = (string | number | null | Uint8Array<ArrayBuffer>)[];
@@ -94,6 +94,36 @@ function textColumn(row: Row, column: string): string {
 function blob(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   if (bytes.buffer instanceof ArrayBuffer) return bytes as Uint8Array<ArrayBuffer>;
   return Uint8Array.from(bytes);
+}
+
+/**
+ * A copy in the shared pool of small buffers. A byte array of its own takes some hundred bytes of management, which
+ * for the seven of a queue is most of its memory.
+ */
+const pooled = (bytes: Uint8Array): Uint8Array => Buffer.from(bytes);
+
+const pooledKey = <K extends AuthKey>({ alg, raw }: K): AuthKey => ({ alg, raw: pooled(raw) });
+
+function pooledRecord(record: QueueRecord): QueueRecord {
+  const [first, ...rest] = record.recipientKeys;
+  const { senderKey, linkId, notifier } = record;
+  return {
+    ...record,
+    recipientId: pooled(record.recipientId),
+    recipientKeys: [pooledKey(first), ...rest.map(pooledKey)],
+    rcvDhSecret: pooled(record.rcvDhSecret),
+    senderId: pooled(record.senderId),
+    senderKey: senderKey === undefined ? undefined : pooledKey(senderKey),
+    linkId: linkId === undefined ? undefined : pooled(linkId),
+    notifier:
+      notifier === undefined
+        ? undefined
+        : {
+            notifierId: pooled(notifier.notifierId),
+            key: pooledKey(notifier.key),
+            dhSecret: pooled(notifier.dhSecret),
+          },
+  };
 }
 
 const optionalBlob = (bytes: Uint8Array | undefined): Uint8Array<ArrayBuffer> | null =>
@@ -274,7 +304,7 @@ export class SqliteSmpStorage implements SmpStorage {
     const last = this.#get('SELECT kind FROM messages WHERE q = ? ORDER BY seq DESC LIMIT 1', [q]);
     return this.#remember({
       q,
-      record: recordOf(row),
+      record: pooledRecord(recordOf(row)),
       clientIds: numberColumn(row, 'client_ids') === 1,
       size: count === undefined ? 0 : numberColumn(count, 'n'),
       canWrite: last?.kind !== messageKind.quota,
@@ -336,7 +366,7 @@ export class SqliteSmpStorage implements SmpStorage {
         blob(linkData.user),
       ]);
     }
-    this.#remember({ q, record, clientIds, size: 0, canWrite: true, head: undefined });
+    this.#remember({ q, record: pooledRecord(record), clientIds, size: 0, canWrite: true, head: undefined });
     return true;
   }
 

@@ -119,7 +119,8 @@ export interface SmpStorage {
 
 /** Map key of an id. Latin-1 keeps it at one byte per byte. */
 export function idKey(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
+  const bytes = id instanceof Buffer ? id : Buffer.from(id.buffer, id.byteOffset, id.byteLength);
+  return bytes.toString('latin1');
 }
 
 /** The id of a map key. */
