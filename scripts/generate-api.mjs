@@ -34,8 +34,25 @@ const stringFunctions = {
   CreatedConnLink: 'createdConnLinkString',
 };
 
+/** `name?:type[]` of extra-commands.json; types are primitives, types of the documents, or `ts:<TypeScript type>`. */
+function shortParameter(api, spec) {
+  const [, name, optional, ts, type, list] = /^(\w+)(\?)?:(ts:)?(\w+)(\[\])?$/.exec(spec);
+  const item = { kind: type in api.primitives ? 'prim' : 'ref', name: type };
+  return {
+    name,
+    type: ts ? { kind: 'ts', name: type } : list ? { kind: 'array', items: item } : item,
+    ...(optional ? { optional: true } : {}),
+  };
+}
+
 export function generate() {
-  const api = read('bot-api.json');
+  const documented = read('bot-api.json');
+  const extra = read('extra-commands.json').commands.map((c) => ({
+    ...c,
+    extra: true,
+    parameters: c.parameters.map((p) => shortParameter(documented, p)),
+  }));
+  const api = { ...documented, commands: [...documented.commands, ...extra] };
   return {
     'types.generated.ts': types(api),
     'schema.generated.ts': schema(api),
@@ -46,8 +63,11 @@ export function generate() {
 function types(api) {
   const out = [header];
   const all = { ...api.types, ...api.undocumented.types };
-  out.push("import { chatDeleteModeString, chatRefString, createdConnLinkString } from './refs.js';");
+  out.push(
+    "import { chatDeleteModeString, chatPaginationString, chatRefString, createdConnLinkString, timePaginationString } from './refs.js';",
+  );
   out.push("import type { JsonObject, UnknownTag } from './json.js';");
+  out.push("import type { ChatListQuery, ChatPagination, TimePagination } from './commands/types.js';");
   out.push('');
 
   const external = new Set();
@@ -64,6 +84,8 @@ function types(api) {
         return `readonly [${t.items.map(ts).join(', ')}]`;
       case 'map':
         return `Readonly<Record<string, ${ts(t.value)}>>`;
+      case 'ts':
+        return t.name;
       case 'external': {
         const name = t.name.replace(/\W/g, '');
         external.add(name);
@@ -230,6 +252,7 @@ function types(api) {
     out.push(
       ...doc([
         c.description,
+        c.extra ? 'Not in the bot documents.' : '',
         '',
         `Syntax: \`${c.syntax}\``,
         `Network: ${c.network}.`,
@@ -374,7 +397,7 @@ function schema(api) {
     if (t.items) [t.items].flat().forEach(walk);
     if (t.value) walk(t.value);
   };
-  for (const c of api.commands) for (const p of c.parameters) walk(p.type);
+  for (const c of api.commands) if (!c.extra) for (const p of c.parameters) walk(p.type);
   const done = {};
   for (const name of roots) {
     const t = api.types[name];

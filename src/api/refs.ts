@@ -1,3 +1,4 @@
+import type { ChatPagination, TimePagination } from './commands/types.js';
 import type { ChatDeleteMode, ChatRef, ChatType, CreatedConnLink, GroupChatScope } from './types.generated.js';
 
 const chatTypeSigns: Partial<Record<ChatType, string>> = {
@@ -31,4 +32,16 @@ export function chatDeleteModeString(mode: ChatDeleteMode): string {
 /** The full link, followed by the short one if there is one. */
 export function createdConnLinkString(link: CreatedConnLink): string {
   return link.connShortLink === undefined ? link.connFullLink : `${link.connFullLink} ${link.connShortLink}`;
+}
+
+/** `count=10`, `after=5 count=10`, `initial=10` and so on. */
+export function chatPaginationString(p: ChatPagination): string {
+  if (p.type === 'last') return `count=${p.count}`;
+  if (p.type === 'initial') return `initial=${p.count}`;
+  return `${p.type}=${p.itemId} count=${p.count}`;
+}
+
+/** `count=10`, `after=<time> count=10` or `before=<time> count=10`. */
+export function timePaginationString(p: TimePagination): string {
+  return p.type === 'last' ? `count=${p.count}` : `${p.type}=${new Date(p.time).toISOString()} count=${p.count}`;
 }

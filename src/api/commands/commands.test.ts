@@ -206,7 +206,97 @@ describe('the command grammar', () => {
   });
 });
 
+/** Parameters of every type that commands have, by the name of the parameter. */
+const samples: Readonly<Record<string, unknown>> = {
+  chatRef: { chatType: 'group', chatId: 2, chatScope: { type: 'memberSupport', groupMemberId_: 3 } },
+  sendRef: { chatType: 'direct', chatId: 2 },
+  fromChatRef: { chatType: 'direct', chatId: 4 },
+  toChatRef: { chatType: 'group', chatId: 5 },
+  settings: { businessAddress: true, showMessages: true },
+  composedMessages: [{ msgContent: { type: 'text', text: 'hi' } }],
+  updatedMessage: { msgContent: { type: 'text', text: 'hi' } },
+  reaction: { type: 'emoji', emoji: '👍' },
+  deleteMode: 'broadcast',
+  chatDeleteMode: { type: 'full', notify: true },
+  memberRole: 'member',
+  groupProfile: { displayName: 'g', fullName: '' },
+  profile: { displayName: 'p', fullName: '' },
+  newUser: { profile: { displayName: 'p', fullName: '' }, pastTimestamp: false },
+  preferences: {},
+  chatSettings: { enableNtfs: 'all', favorite: false },
+  contactShortLinkData: { profile: { displayName: 'p', fullName: '' }, business: false },
+  groupShortLinkData: { groupProfile: { displayName: 'g', fullName: '' } },
+  connLink: { connFullLink: 'simplex:/contact#/?v=2-7&smp=x' },
+  connectionLink: 'simplex:/contact#/?v=2-7&smp=x',
+  preparedLink_: { connFullLink: 'simplex:/contact#/?v=2-7&smp=x', connShortLink: 'https://a.b/a#xyz' },
+  connLink_: 'https://a.b/a#xyz',
+  pagination: { type: 'last', count: 3 },
+  query: { type: 'search', search: 'x' },
+  viewPwd: 'pwd',
+  customData: { a: 1 },
+  search: 'words to find',
+  contentTag: 'image',
+  filePath: '/tmp/a b',
+  path: '/tmp/a b',
+  localAlias: 'alias',
+  connectionCode: '12345 67890',
+  reportReason: 'spam',
+  reportText: 'it is',
+  msgContent_: { type: 'text', text: 'hi' },
+};
+
 describe('printed commands', () => {
+  it('all parse to their own tag with their own parameters, whether options are given or not', () => {
+    const { commands } = JSON.parse(readFileSync(new URL('../data/bot-api.json', import.meta.url), 'utf8')) as {
+      commands: {
+        name: string;
+        parameters: { name: string; optional?: boolean; type: { name?: string; kind: string } }[];
+      }[];
+    };
+    const { commands: extra } = JSON.parse(
+      readFileSync(new URL('../data/extra-commands.json', import.meta.url), 'utf8'),
+    ) as { commands: { name: string; parameters: string[] }[] };
+    const all = [
+      ...commands.map((c) => ({
+        name: c.name,
+        names: c.parameters.map((p) => ({
+          name: p.name,
+          optional: p.optional === true,
+          kind: p.type.kind === 'array' ? 'list' : (p.type.name ?? ''),
+        })),
+      })),
+      ...extra.map((c) => ({
+        name: c.name,
+        names: c.parameters.map((p) => ({
+          name: /^\w+/.exec(p)?.[0] ?? '',
+          optional: p.includes('?'),
+          kind: p.endsWith('[]') ? 'list' : (p.split(':').at(-1) ?? ''),
+        })),
+      })),
+    ];
+    expect(all.length).toBe(Object.keys(cmdString).length);
+    for (const withOptions of [true, false]) {
+      for (const c of all) {
+        const params: Record<string, unknown> = {};
+        for (const p of c.names) {
+          if (p.optional && !withOptions && p.name !== 'connectionLink') continue;
+          params[p.name] = samples[p.name] ?? (p.kind === 'bool' ? true : p.kind === 'list' ? [7, 8] : 9);
+        }
+        if (c.name === 'Connect') params.connLink_ = samples.connLink_;
+        if (c.name === 'APIConnect') params.preparedLink_ = samples.preparedLink_;
+        const print = cmdString[c.name as keyof typeof cmdString] as (p: unknown) => string;
+        const command = parsed(print(params));
+        expect(command.tag, print(params)).toBe(c.name);
+        for (const [name, value] of Object.entries(params)) {
+          const read = (command as unknown as Record<string, unknown>)[name];
+          expect(JSON.parse(JSON.stringify({ v: read })), `${print(params)}: ${name}`).toMatchObject(
+            JSON.parse(JSON.stringify({ v: name === 'settings' ? {} : value })) as object,
+          );
+        }
+      }
+    }
+  });
+
   it('are parsed to what was printed', () => {
     const msgContent = { type: 'text', text: 'a "quoted"\nline' } as const;
     const sendRef = { chatType: 'group', chatId: 7, chatScope: { type: 'memberSupport' } } as const;
@@ -231,6 +321,16 @@ describe('printed commands', () => {
       contactReqId: 3,
     });
     expect(parsed(cmdString.APIListGroups({ userId: 1, search: 'x y' }))).toMatchObject({ userId: 1, search: 'x y' });
+    const time = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+    const query = { type: 'filters', favorite: true, unread: false } as const;
+    const pagination = { type: 'before', time, count: 5 } as const;
+    expect(parsed(cmdString.APIGetChats({ userId: 1, pendingConnections: true, pagination, query }))).toEqual({
+      tag: 'APIGetChats',
+      userId: 1,
+      pendingConnections: true,
+      pagination,
+      query,
+    });
     expect(parsed(cmdString.StartChat({}))).toEqual({ tag: 'StartChat', mainApp: true, enableSndFiles: true });
   });
 });
