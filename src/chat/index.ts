@@ -3,3 +3,4 @@ export type { ChatContext, ChatOptions } from './engine/context.js';
 export { type ChatEngine, type ChatEngineOptions, openChatEngine } from './engine/engine.js';
 export type { EventListener, LoggedEvent } from './engine/events.js';
 export { chatMigrations } from './schema/index.js';
+export { type LocalDatabase, type LocalEngine, type LocalEngineOptions, openLocalEngine } from './local.js';

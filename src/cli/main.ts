@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { errorMessage } from '../core/index.js';
 import { relayCommand } from './relay.js';
+import { serveCommand } from './serve.js';
+import { chatCommand } from './terminal.js';
 
 /** Each subcommand is made by one file; new ones are added to this list. */
-const subcommands: readonly (() => Command)[] = [relayCommand];
+const subcommands: readonly (() => Command)[] = [serveCommand, chatCommand, relayCommand];
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
