@@ -13,6 +13,9 @@ const maxStatements = 600;
 
 type Statement = ReturnType<Database['prepare']>;
 
+/** The driver takes an empty array without memory of its own for NULL. */
+const emptyBlob = new Uint8Array(new ArrayBuffer(8), 0, 0);
+
 function toSql(value: unknown): SqlValue {
   if (value === undefined || value === null) return null;
   switch (typeof value) {
@@ -24,7 +27,7 @@ function toSql(value: unknown): SqlValue {
     case 'bigint':
       return Number(value);
     default:
-      if (value instanceof Uint8Array) return value;
+      if (value instanceof Uint8Array) return value.length === 0 ? emptyBlob : value;
       throw new StoreError('STORE_COMMIT', `a ${typeof value} cannot be stored`);
   }
 }
