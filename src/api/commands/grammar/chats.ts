@@ -119,10 +119,9 @@ const fileOptions = (p: CommandInput) => ({
 
 export const chatCommands: readonly GrammarEntry[] = [
   command('APIGetChats', '/_get chats', (p) => {
+    // Old clients leave the user out.
     const userId = optionalCount(p);
-    // Without user id, as old clients send it, the option must be there.
     const pcc = p.option(' pcc=', () => p.onOff());
-    if (userId === undefined && pcc === undefined) p.fail('a user id');
     const pagination = p.optional(() => {
       p.space();
       return timePagination(p);

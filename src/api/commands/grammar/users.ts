@@ -49,6 +49,13 @@ function namedProfile(p: CommandInput): Profile {
 
 const imageData = /^data:image\/(?:png|jpg);base64,[A-Za-z0-9+/]*={0,2}$/;
 
+/** Options of `/_start` of old and of later clients, without effect. */
+function ignoredStartOption(p: CommandInput): boolean {
+  p.literal(' ');
+  p.keyword({ 'subscribe=': true, 'expire=': true, 'xftp=': true, 'service_requests=': true });
+  return p.onOff();
+}
+
 export const userCommands: readonly GrammarEntry[] = [
   command('CreateActiveUser', '/_create user ', (p) => ({ newUser: newUser(p) })),
   command('CreateActiveUser', '/create user ', (p) => ({
@@ -168,26 +175,12 @@ export const userCommands: readonly GrammarEntry[] = [
 
   // Life cycle
   command('StartChat', '/_start', (p) => {
-    let mainApp = true;
-    let enableSndFiles: boolean | undefined;
-    for (;;) {
-      const option = p.optional(() => {
-        p.literal(' ');
-        const name = p.keyword({
-          'main=': 'main',
-          'snd_files=': 'snd_files',
-          // of old and later clients, without effect
-          'subscribe=': 'other',
-          'expire=': 'other',
-          'xftp=': 'other',
-          'service_requests=': 'other',
-        } as const);
-        return { name, on: p.onOff() };
-      });
-      if (option === undefined) return { mainApp, enableSndFiles: enableSndFiles ?? mainApp };
-      if (option.name === 'main') mainApp = option.on;
-      if (option.name === 'snd_files') enableSndFiles = option.on;
-    }
+    const main = p.option(' main=', () => p.onOff());
+    const mainApp = main ?? true;
+    // Only beside `main`.
+    const enableSndFiles = main === undefined ? undefined : p.option(' snd_files=', () => p.onOff());
+    while (p.optional(() => ignoredStartOption(p)) !== undefined);
+    return { mainApp, enableSndFiles: enableSndFiles ?? mainApp };
   }),
   plain('CheckChatRunning', '/_check running'),
   plain('APIStopChat', '/_stop'),
