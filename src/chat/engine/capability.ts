@@ -6,6 +6,8 @@ import type { ItemRow } from '../items/view.js';
 import type { ChatEvent } from '../protocol/index.js';
 import type { CommandSource } from './commands.js';
 import type { ChatContext } from './context.js';
+import type { FileHooks } from './file-hooks.js';
+import type { GroupHooks } from './group-hooks.js';
 
 /** Agent events that belong to one connection. */
 export type ConnectionEvent =
@@ -86,6 +88,10 @@ export interface CleanupJob {
 /** What a folder of the chat room gives to the engine. */
 export interface Capability extends CommandSource {
   readonly directMessages?: DirectMessageTable;
+  /** Of the files capability only. */
+  readonly fileHooks?: FileHooks;
+  /** Of the groups capability only. */
+  readonly groupHooks?: GroupHooks;
   /** Events of connections with contacts, or that will become contacts. */
   readonly contactEvents?: ConnectionHandlers;
   /** Events of connections with group members. */

@@ -1,10 +1,12 @@
 import type { Agent, ServerCfg } from '../../agent/index.js';
-import type { ApiEvent, Profile } from '../../api/index.js';
+import type { ApiEvent, ApiResponse, ParsedCommand, Profile } from '../../api/index.js';
 import type { Clock, KeyedMutex, Logger, RandomSource } from '../../core/index.js';
 import type { Compression } from '../../crypto/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import type { UserCache } from '../users/cache.js';
 import type { DirectMessageTable } from './capability.js';
+import type { FileHooks } from './file-hooks.js';
+import type { GroupHooks } from './group-hooks.js';
 
 /** What an embedding program decides for the engine. */
 export interface ChatOptions {
@@ -62,6 +64,12 @@ export interface ChatContext {
   background(name: string, task: () => Promise<void>): void;
   /** Handlers of x.* messages in direct chats, of all capabilities. */
   readonly directMessages: DirectMessageTable;
+  /** What groups do for connections and addresses. */
+  readonly groups: GroupHooks | undefined;
+  /** What files do for messages. */
+  readonly files: FileHooks | undefined;
+  /** Runs another command, as a client would: typed forms (`@bob hello`) become commands of the API. */
+  run(command: ParsedCommand): Promise<ApiResponse>;
   /** Starting and stopping the engine, for the commands that do it. */
   readonly lifecycle: { start(): Promise<void>; stop(): Promise<void> };
 }

@@ -183,6 +183,7 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     tempFolder: o.options.tempFolder,
     encryptLocalFiles: false,
   };
+  const commands = mergeCommands(capabilities);
   const context: ChatContext = {
     store: o.store,
     agent,
@@ -199,11 +200,14 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     emitLive: (event: ApiEvent) => events.emitLive(event),
     background: (name, task) => engine?.background(name, task),
     directMessages: mergeTables(capabilities.map((c) => c.directMessages)),
+    files: capabilities.map((c) => c.fileHooks).find((h) => h !== undefined),
+    run: (command) => runCommand(commands, context, command),
+    groups: capabilities.map((c) => c.groupHooks).find((h) => h !== undefined),
     lifecycle: {
       start: () => engine?.start() ?? Promise.resolve(),
       stop: () => engine?.stop() ?? Promise.resolve(),
     },
   };
-  engine = new Engine(context, events, new Jobs(capabilities, timed, ctx), mergeCommands(capabilities));
+  engine = new Engine(context, events, new Jobs(capabilities, timed, ctx), commands);
   return engine;
 }

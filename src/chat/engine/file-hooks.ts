@@ -1,0 +1,61 @@
+import type { CIFile, Contact, CryptoFile, FileInvitation, GroupInfo, GroupMember, MsgContent, User } from '../../api/index.js';
+import type { Tx } from '../../store/index.js';
+import type { ItemRow } from '../items/view.js';
+import type { ChatContext } from './context.js';
+
+/** A file that has been looked at and can be sent. `source` as the command gave it. */
+export interface FileToSend {
+  readonly source: CryptoFile;
+  readonly fileName: string;
+  /** Bytes of the contents, without what encryption adds. */
+  readonly fileSize: number;
+}
+
+/** The chat that a file goes to or comes from; a group with its recipients, or with the author. */
+export type FileChat =
+  | { readonly type: 'direct'; readonly contact: Contact }
+  | { readonly type: 'group'; readonly group: GroupInfo; readonly members: readonly GroupMember[] };
+
+/** A file row for a message that is not stored yet. */
+export interface StoredFile {
+  readonly fileId: number;
+  /** As the item shows it. */
+  readonly file: CIFile;
+}
+
+/** What the files capability does for messages. */
+export interface FileHooks {
+  /** Looks at a file before anything is stored: `fileNotFound`, `fileSize`. Outside of transactions. */
+  inspect(ctx: ChatContext, source: CryptoFile): Promise<FileToSend>;
+  /** Stores a file to send and starts its upload after the commit; the invitation goes into the message. */
+  storeSent(
+    ctx: ChatContext,
+    tx: Tx,
+    user: User,
+    chat: FileChat,
+    file: FileToSend,
+  ): Promise<StoredFile & { readonly invitation: FileInvitation }>;
+  /** Stores a file of the private notes. */
+  storeLocal(ctx: ChatContext, tx: Tx, user: User, noteFolderId: number, file: FileToSend): Promise<StoredFile>;
+  /** Stores a received invitation. */
+  storeReceived(
+    ctx: ChatContext,
+    tx: Tx,
+    user: User,
+    from: { readonly type: 'direct'; readonly contact: Contact } | { readonly type: 'group'; readonly group: GroupInfo; readonly member: GroupMember },
+    invitation: FileInvitation,
+    content: MsgContent,
+  ): Promise<StoredFile>;
+  /** The item that carries the file is stored now: its row must have `has_file` = 1. */
+  linkItem(tx: Tx, fileId: number, itemId: number, sharedMsgId: string | undefined): Promise<void>;
+  /** After the item of a received file was shown: accepts small files, if the engine is told to. */
+  received(ctx: ChatContext, tx: Tx, user: User, file: StoredFile): Promise<void>;
+  /** Items with files go: transfers are cancelled, rows deleted, and files of ours deleted after the commit. */
+  removeOfItems(ctx: ChatContext, tx: Tx, user: User, items: readonly ItemRow[]): Promise<void>;
+  /** Items with files are marked as deleted: transfers are cancelled, the files stay. */
+  cancelOfItems(ctx: ChatContext, tx: Tx, user: User, items: readonly ItemRow[]): Promise<void>;
+  /** Whether the local copy of a file is there. Outside of transactions. */
+  exists(ctx: ChatContext, source: CryptoFile): Promise<boolean>;
+  /** A copy of a received or sent file for forwarding; undefined: it is lost. Outside of transactions. */
+  copyForForward(ctx: ChatContext, file: CIFile, content: MsgContent): Promise<CryptoFile | undefined>;
+}
