@@ -273,8 +273,10 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
         const failures = new Map<string, SmpClientError>();
         try {
           const client = await this.#connected(state, { mode: 'background' });
-          for (const r of (await this.#round(state, client, group)).failed) {
-            failures.set(rcvIdKey(r.queue.rcvId), r.error);
+          // Round by round: an answer to the last of 100,000 would not come in time if all were asked at once.
+          for (let at = 0; at < group.length; at += subscriptionRound) {
+            const { failed } = await this.#round(state, client, group.slice(at, at + subscriptionRound));
+            for (const r of failed) failures.set(rcvIdKey(r.queue.rcvId), r.error);
           }
         } catch (e) {
           const error = clientError(e);
@@ -361,10 +363,7 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
   #startWorker(state: State<Q>): void {
     if (state.worker !== undefined || this.#closed) return;
     state.worker = new AbortController();
-    void this.#resubscribe(state).finally(() => {
-      state.worker = undefined;
-      this.#forgetIfIdle(state);
-    });
+    void this.#resubscribe(state);
   }
 
   /** Subscribes what is pending, again and again with growing pauses, until nothing is. */
@@ -387,6 +386,9 @@ export class SmpPool<Q extends PoolQueue = PoolQueue> {
         backoff.reset();
       }
     }
+    // In the same turn as the last look at what is pending: whoever adds more from now on starts another worker.
+    state.worker = undefined;
+    this.#forgetIfIdle(state);
   }
 
   async #resubscribePending(state: State<Q>, handler: PoolHandler<Q>): Promise<void> {

@@ -248,7 +248,7 @@ export class Requester implements SessionHandler {
     const corrId = options.corrId ?? this.options.random.bytes(idSize);
     const bytes = encodeCommandTransmission(this.session, corrId, entityId, command, key, this.session.relayKey);
     if (bytes.length > maxTransmission) throw transportFailure({ type: 'largeMsg' });
-    const outgoing: Outgoing = { bytes, cancelled: false };
+    const outgoing: Outgoing = { bytes };
     const timeout = this.#timeout(options, bytes.length, options.factor);
     const response = this.#requests.add(corrId, { command: command.cmd, entityId, outgoing }, timeout);
     this.session.send(outgoing);

@@ -68,7 +68,7 @@ export class RequestTable {
   #expire(id: string, pending: Pending): void {
     if (!this.#pending.delete(id)) return;
     // Still in the queue: not sent at all then. Otherwise a late response may be the only delivery of a message.
-    pending.outgoing.cancelled = true;
+    pending.outgoing.bytes = undefined;
     pending.settle?.reject(new SmpClientError({ type: 'timeout' }));
     pending.settle = undefined;
     this.#late.set(id, pending);

@@ -48,10 +48,12 @@ export interface SessionHandler {
   onClose(error: SmpClientError): void;
 }
 
-/** A transmission that waits to be sent. `cancelled` ones are left out if they are still waiting. */
+/**
+ * A transmission that waits to be sent; `bytes` is undefined when it was taken by a block, or cancelled. What waits
+ * for an answer must not hold 16 kB each.
+ */
 export interface Outgoing {
-  readonly bytes: Uint8Array;
-  cancelled: boolean;
+  bytes: Uint8Array | undefined;
 }
 
 /** The hello's promise that the peer is the relay of the address; see the checks of 20-smp.md, section 3.4. */
@@ -208,10 +210,12 @@ export class Session implements TransmissionContext, ConnectionHandler {
     while (taken < this.#queue.length && !this.#connection.congested && blocks.length < maxBlocksPerWrite) {
       const next = this.#queue[taken];
       taken++;
-      if (next === undefined || next.cancelled) continue;
-      const length = next.bytes.length + 2;
+      const bytes = next?.bytes;
+      if (next === undefined || bytes === undefined) continue;
+      next.bytes = undefined;
+      const length = bytes.length + 2;
       if (size + length > batchSpace || transmissions.length === maxBatchCount) seal();
-      transmissions.push(next.bytes);
+      transmissions.push(bytes);
       size += length;
     }
     seal();
