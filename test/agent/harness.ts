@@ -248,9 +248,6 @@ export async function connect(
   });
   const conf = await alice.next('CONF', (e) => e.connId === aliceConn);
   await alice.tx((tx) => alice.agent.allowConnection(tx, aliceConn, conf.confId, bytes('alice info')));
-  await Promise.all([
-    alice.next('CON', (e) => e.connId === aliceConn),
-    bob.next('CON', (e) => e.connId === bobConn),
-  ]);
+  await Promise.all([alice.next('CON', (e) => e.connId === aliceConn), bob.next('CON', (e) => e.connId === bobConn)]);
   return { alice, bob, aliceConn, bobConn };
 }
