@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { closeSync, fdatasync, mkdirSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -616,7 +617,12 @@ const workerProgram = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { Database } = require(workerData.driver);
 const db = new Database(workerData.file);
-parentPort.on('message', () => {
+parentPort.on('message', (what) => {
+  if (what === 'close') {
+    db.close();
+    parentPort.close();
+    return;
+  }
   try {
     db.pragma('wal_checkpoint(PASSIVE)');
   } catch {
@@ -671,6 +677,9 @@ class Checkpointer {
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    await worker?.terminate();
+    if (worker === undefined) return;
+    const exit = once(worker, 'exit');
+    worker.postMessage('close');
+    await exit;
   }
 }
