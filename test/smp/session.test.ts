@@ -143,15 +143,18 @@ describe('the relay and a client that breaks the rules', () => {
     await stillServes();
   });
 
-  it('a block that is not encrypted for it, and one that ends early, end only that connection', async () => {
+  it('a block that is not encrypted for it is answered with BLOCK; one that ends early ends the connection', async () => {
     const damaged = await rawSession();
     damaged.connection.write([systemRandom.bytes(16384)]);
-    await damaged.closed.next();
+    const answer = await damaged.answers.next();
+    expect([answer.corrId.length, answer.entityId.length]).toEqual([0, 0]);
+    const { version } = damaged.session;
+    expect(decodeMessage(answer.body, version)).toEqual({ msg: 'ERR', error: { type: 'BLOCK' } });
     const truncated = await rawSession();
     truncated.connection.write([systemRandom.bytes(1000)]);
     truncated.session.close(over);
     await truncated.closed.next();
-    expect(damaged.answers.all.length + truncated.answers.all.length).toBe(0);
     await stillServes();
+    damaged.session.close(over);
   });
 });
