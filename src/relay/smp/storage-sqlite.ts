@@ -678,6 +678,8 @@ class Checkpointer {
     const worker = this.#worker;
     this.#worker = undefined;
     if (worker === undefined) return;
+    // Unreferenced it would not keep the process until it has closed the file.
+    worker.ref();
     const exit = once(worker, 'exit');
     worker.postMessage('close');
     await exit;
