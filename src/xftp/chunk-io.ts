@@ -96,7 +96,8 @@ export async function sendSlice(
 
 /**
  * Receives the encrypted body of a download into a new file: decrypts and hashes on the way, checks size, tag and
- * digest at the end (40-xftp, section 2.4). The file is deleted on every failure.
+ * digest at the end (40-xftp, section 2.4). The file is deleted on every failure. It is not synced to the disk: whoever
+ * uses it later checks it again.
  * @throws XftpClientError BROKER RESPONSE `NO_FILE`, `SIZE`, `CRYPTO` or `DIGEST`; errors of the file system and of
  * the stream as they are
  */
@@ -111,8 +112,6 @@ export async function receiveEncryptedChunk(
   let complete = false;
   try {
     await receiveInto(file, reader, box, chunk);
-    // Who is told that the chunk is there must find it after a power failure, too.
-    await file.datasync();
     complete = true;
   } finally {
     await file.close();

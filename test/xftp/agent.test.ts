@@ -186,6 +186,28 @@ describe('what goes wrong', () => {
     expect(readdirSync(alice.folder).filter((n) => n.endsWith('.part'))).toEqual([]);
   });
 
+  it('chunks damaged on the disk after they came are downloaded again', async () => {
+    const relay = await cleanup.relay();
+    const alice = await openTestAgent(cleanup, [relay.address]);
+    const file = randomFile(alice.folder, 'f', 20_000_000);
+    const done = await send(alice, { filePath: file.path });
+    const folder = cleanup.folder();
+    const before = await openTestAgent(cleanup, [], { folder, lanes: 1 });
+    const target = path.join(folder, 'target');
+    const fileId = await receive(before, done.recipientDescriptions[0] as Description, target);
+    await before.wait((e) => (e.type === 'RFPROG' ? true : undefined));
+    await before.close();
+    const [job = ''] = readdirSync(before.workFolder);
+    const chunks = path.join(before.workFolder, job, 'xftp.encrypted');
+    const { length } = readdirSync(chunks);
+    expect(length).toBeGreaterThan(0);
+    expect(length).toBeLessThan(done.senderDescription.chunks.length);
+    writeFileSync(path.join(chunks, '1'), 'a power failure');
+    const after = await openTestAgent(cleanup, [], { folder });
+    expect(await outcome(after, fileId)).toMatchObject({ type: 'RFDONE' });
+    expect(readFileSync(target).equals(file.content)).toBe(true);
+  });
+
   it('relays that were not approved are not connected to', async () => {
     const relay = await cleanup.relay();
     const alice = await openTestAgent(cleanup, [relay.address]);

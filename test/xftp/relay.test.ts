@@ -342,3 +342,57 @@ describe('handshake', () => {
     await client.ping();
   });
 });
+
+describe('whatever clients send', () => {
+  it('random and damaged requests are answered or dropped; the relay goes on serving', async () => {
+    const relay = await cleanup.relay();
+    const client = await cleanup.client(relay);
+    const c = await upload(client);
+    await c.put();
+    for (let i = 0; i < 120; i++) {
+      const victim = await cleanup.client(relay);
+      const block = Buffer.from(
+        encodeXftpBlock(
+          { sessionId: victim.connection.sessionId, entityId: c.sender.id, command: Buffer.from('FPUT') },
+          () => randomBytes(64),
+        ),
+      );
+      const kind = i % 4;
+      if (kind === 0) randomBytes(200).copy(block);
+      if (kind === 1) block.writeUInt8(randomBytes(1)[0] ?? 0, i % 140);
+      const stream = openRequest(victim.connection.session, false);
+      stream.on('error', () => {});
+      const reader = new BodyReader(stream);
+      if (kind === 2) {
+        stream.write(block.subarray(0, 1000));
+        stream.close(8);
+      } else {
+        stream.end(kind === 3 ? Buffer.concat([block, randomBytes(100_000)]) : block);
+        const answer = await reader.read(xftpBlockSize).catch(() => new Uint8Array(0));
+        if (answer.length > 0) expect(answer.length).toBe(xftpBlockSize);
+      }
+      victim.close();
+    }
+    await client.downloadChunk(c.recipient, c.chunk, c.target);
+    expect(readFileSync(c.target).equals(c.content)).toBe(true);
+    expect(relay.usedStorage).toBe(size);
+  });
+
+  it('a client that goes away in the middle of an upload leaves nothing', async () => {
+    const filesFolder = cleanup.folder();
+    const relay = await cleanup.relay({ filesFolder });
+    const client = await cleanup.client(relay);
+    const c = await upload(client, randomBytes(4 * 1_048_576));
+    const abort = new AbortController();
+    const uploading = client.uploadChunk(c.sender, c.source, abort.signal);
+    uploading.catch(() => {});
+    while (readdirSync(filesFolder).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    abort.abort(new Error('cancelled'));
+    await expect(uploading).rejects.toThrow();
+    while (readdirSync(filesFolder).length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(relay.usedStorage).toBe(0);
+    const again = await cleanup.client(relay);
+    await again.uploadChunk(c.sender, c.source);
+    expect(relay.usedStorage).toBe(4 * 1_048_576);
+  });
+});

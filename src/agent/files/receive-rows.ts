@@ -169,13 +169,21 @@ export async function rcvProgress(tx: Tx, rcvFileId: number): Promise<{ received
   return { received: Number(rows[0]?.received ?? 0), missing: Number(rows[0]?.missing ?? 0) };
 }
 
-/** Numbers of the chunks in order. */
-export async function rcvChunkNumbers(tx: Tx, rcvFileId: number): Promise<number[]> {
-  const { rows } = await tx.execute<{ chunk_no: number }>(
-    'SELECT chunk_no FROM xftp_rcv_chunks WHERE rcv_file_id = ? ORDER BY chunk_no',
+/** The chunks of a file in order. */
+export async function rcvChunks(
+  tx: Tx,
+  rcvFileId: number,
+): Promise<{ id: number; chunkNo: number; digest: Uint8Array }[]> {
+  const { rows } = await tx.execute<{ id: number; chunk_no: number; digest: Uint8Array }>(
+    'SELECT id, chunk_no, digest FROM xftp_rcv_chunks WHERE rcv_file_id = ? ORDER BY chunk_no',
     [rcvFileId],
   );
-  return rows.map((r) => r.chunk_no);
+  return rows.map((r) => ({ id: r.id, chunkNo: r.chunk_no, digest: r.digest }));
+}
+
+/** The chunk is to be downloaded once more. */
+export async function forgetRcvChunk(tx: Tx, chunkId: number): Promise<void> {
+  await tx.execute('UPDATE xftp_rcv_chunks SET received = 0 WHERE id = ?', [chunkId]);
 }
 
 export async function setRcvStatus(tx: Tx, id: number, status: string): Promise<void> {

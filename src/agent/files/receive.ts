@@ -1,23 +1,33 @@
+import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type CryptoFile, randomCryptoFileArgs, readCryptoFileWhole } from '../../crypto/index.js';
+import { type CryptoFile, filePieces, randomCryptoFileArgs, readCryptoFileWhole } from '../../crypto/index.js';
 import { parseServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
 import { equalBytes, utf8String } from '../../wire/index.js';
-import { decryptFile, type FileDescription, parseFileDescription, validateFileDescription } from '../../xftp/index.js';
+import {
+  decryptFile,
+  FileCipherError,
+  type FileDescription,
+  parseFileDescription,
+  validateFileDescription,
+} from '../../xftp/index.js';
 import { type AgentError, isHostError, isTemporaryOrHostError } from '../errors.js';
 import type { UserId } from '../types.js';
 import { type FileContext, folderName, newFileId, raiseFileEvent } from './context.js';
 import { fileError, toFileAgentError } from './errors.js';
 import { retryDelay } from './lanes.js';
 import {
+  forgetRcvChunk,
   insertRcvChunks,
   insertRcvFile,
   liveRcvFile,
   type RcvChunkJob,
   type RcvFileRow,
-  rcvChunkNumbers,
+  rcvChunks,
+  rcvFileTtl,
   rcvProgress,
+  rcvServers,
   setRcvStatus,
   storedKey,
 } from './receive-rows.js';
@@ -173,22 +183,66 @@ export const partialTarget = (file: Pick<RcvFileRow, 'target_path' | 'file_id'>)
 /** Checks and decrypts a file whose chunks are all there. */
 export async function decryptReceived(ctx: FileContext, file: RcvFileRow): Promise<void> {
   return ctx.transfers.run(rcvKey(file.id), async (signal) => {
+    const folder = path.join(ctx.workFolder, chunkFolder(file));
+    const chunkPath = (chunkNo: number): string => path.join(folder, String(chunkNo));
     try {
-      const numbers = await ctx.store.transaction(async (tx) => {
+      const parts = await ctx.store.transaction(async (tx) => {
         if ((await liveRcvFile(tx, file.id)) === undefined) return undefined;
         await setRcvStatus(tx, file.id, 'decrypting');
-        return rcvChunkNumbers(tx, file.id);
+        return rcvChunks(tx, file.id);
       });
-      if (numbers === undefined) return;
-      const folder = path.join(ctx.workFolder, chunkFolder(file));
+      if (parts === undefined) return;
       const { size, digest, file_key: key, nonce } = file;
-      const chunks = { paths: numbers.map((n) => path.join(folder, String(n))), size, digest, key, nonce };
+      const chunks = { paths: parts.map((c) => chunkPath(c.chunkNo)), size, digest, key, nonce };
       if (file.redirect_for === null) await finishFile(ctx, file, chunks, signal);
       else await finishRedirect(ctx, file, chunks, signal);
     } catch (e) {
-      if (!signal.aborted) await failRcvFile(ctx, file.id, toFileAgentError(e));
+      if (signal.aborted) return;
+      if (isDamage(e) && (await repair(ctx, file, chunkPath))) return;
+      await failRcvFile(ctx, file.id, toFileAgentError(e));
     }
   });
+}
+
+/** The chunks are not what was downloaded. */
+function isDamage(e: unknown): boolean {
+  if (e instanceof FileCipherError) return e.code === 'XFTP_FILE_SIZE' || e.code === 'XFTP_FILE_DIGEST';
+  return e instanceof Error && 'code' in e && e.code === 'ENOENT';
+}
+
+/**
+ * Chunks that were downloaded well may be lost or damaged afterwards, by a power failure for instance: those are
+ * downloaded once more. False when all chunks are what the description says, and the description is wrong.
+ */
+async function repair(ctx: FileContext, file: RcvFileRow, chunkPath: (chunkNo: number) => string): Promise<boolean> {
+  const damaged: number[] = [];
+  for (const chunk of await ctx.store.read((tx) => rcvChunks(tx, file.id))) {
+    const actual = await digestOf(chunkPath(chunk.chunkNo));
+    if (actual === undefined || !equalBytes(actual, chunk.digest)) damaged.push(chunk.id);
+  }
+  if (damaged.length === 0) return false;
+  ctx.logger.warn(
+    { chunks: damaged.length },
+    'chunks of a download were damaged on the disk, they are downloaded again',
+  );
+  const servers = await ctx.store.transaction(async (tx) => {
+    if ((await liveRcvFile(tx, file.id)) === undefined) return [];
+    for (const id of damaged) await forgetRcvChunk(tx, id);
+    await setRcvStatus(tx, file.id, 'receiving');
+    return rcvServers(tx, ctx.clock.now() - rcvFileTtl);
+  });
+  for (const { userId, server } of servers) ctx.wake('receive', userId, server);
+  return true;
+}
+
+async function digestOf(file: string): Promise<Uint8Array | undefined> {
+  const hash = createHash('sha256');
+  try {
+    for await (const piece of filePieces(file)) hash.update(piece);
+    return hash.digest();
+  } catch {
+    return undefined;
+  }
 }
 
 type Chunks = Parameters<typeof decryptFile>[0];
