@@ -16,6 +16,8 @@ const empty = new Uint8Array(0);
 /** Events that are being taken in before reading stops, and goes on. */
 const eventsHigh = 512;
 const eventsLow = 256;
+/** A pause that nothing ends for so long, in milliseconds, while requests wait: see `#watchPause`. */
+const stall = 1_000;
 /** Growth of the interactive time-out with each retry. */
 const retryFactors = [1, 1.5, 2.25, 3.375];
 
@@ -56,6 +58,8 @@ export class Requester implements SessionHandler {
   readonly #requests: RequestTable;
   #taking = 0;
   #paused = false;
+  #takingLimit = eventsHigh;
+  #stallTimer: Timer | undefined;
   #pingTimer: Timer | undefined;
   #lastReceived: number;
   #missed = 0;
@@ -135,6 +139,7 @@ export class Requester implements SessionHandler {
     if (this.#closed) return;
     this.#closed = true;
     this.#pingTimer?.cancel();
+    this.#stallTimer?.cancel();
     // Whatever closed the connection: for the requests it is a network failure, which is tried again.
     const f = error.failure;
     const failed = f.type === 'network' ? error : networkFailure({ type: 'failedError' }, error);
@@ -171,19 +176,48 @@ export class Requester implements SessionHandler {
     const taken = this.options.handler.onEvent(event);
     if (taken === undefined) return;
     this.#taking++;
-    if (this.#taking >= eventsHigh && !this.#paused) {
-      this.#paused = true;
-      this.session.pause();
-    }
+    if (this.#taking >= this.#takingLimit && !this.#paused) this.#pause();
     const done = (): void => {
       this.#taking--;
-      if (this.#paused && this.#taking <= eventsLow) {
-        this.#paused = false;
-        this.session.resume();
-      }
+      if (this.#taking > eventsLow) return;
+      this.#takingLimit = eventsHigh;
+      this.#resume();
     };
     // The handler reports its own errors; here only the count matters.
     taken.then(done, done);
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.session.pause();
+    this.#watchPause(this.#taking);
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#stallTimer?.cancel();
+    this.session.resume();
+  }
+
+  /**
+   * A handler may wait for something that waits for an answer of this relay, which is not read: then more events are
+   * let in, step by step, instead of losing the requests to their time-outs.
+   */
+  #watchPause(before: number): void {
+    this.#stallTimer = this.options.clock.after(
+      stall,
+      () => {
+        if (!this.#paused || this.closed) return;
+        if (this.#taking < before || this.#requests.size === 0) {
+          this.#watchPause(this.#taking);
+          return;
+        }
+        this.#takingLimit = this.#taking + eventsHigh;
+        this.#resume();
+      },
+      { unref: true },
+    );
   }
 
   // --- time-outs and PING (section 12.5) ---

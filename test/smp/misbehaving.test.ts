@@ -365,6 +365,35 @@ describe('after the handshake', () => {
   });
 });
 
+describe('handlers that wait for an answer of the same relay', () => {
+  it('do not stop the connection for good: more is read after a while', async () => {
+    const relay = await start();
+    let answered = 0;
+    const { client } = await connect(relay.server, {
+      handler: {
+        onEvent: async (e) => {
+          if (e.type !== 'message') return;
+          await client.ack(queue, e.msgId);
+          answered++;
+        },
+        onClose: () => {},
+      },
+    });
+    const peer = await relay.peers.next();
+    await peer.hellos.next();
+    const message = peer.encode(new Uint8Array(), queue.rcvId, {
+      msg: 'MSG',
+      msgId: Uint8Array.of(1),
+      encBody: new Uint8Array(16_000),
+    });
+    const count = 2000;
+    for (let i = 0; i < count; i++) peer.send(message);
+    // The answers stand behind all the messages.
+    for (let i = 0; i < count; i++) peer.answer(await peer.commands.next(), { msg: 'OK' });
+    await expect.poll(() => answered, { timeout: 20_000 }).toBe(count);
+  });
+});
+
 describe('time', () => {
   it('PING is sent after ten silent minutes, only with a subscription', async () => {
     const clock = new ManualClock(Date.now());

@@ -21,7 +21,10 @@ export class Receiver {
     this.#ctx = ctx;
   }
 
-  /** Resolves when the message was processed; never rejects. */
+  /**
+   * Resolves when the message was processed; never rejects. Its acknowledgement goes on after that: the relay's
+   * client must not wait for it, because it stops reading, also the answer, while too much is being processed.
+   */
   message(
     session: TransportSession,
     rcvId: Uint8Array,
@@ -32,6 +35,10 @@ export class Receiver {
     const task = this.#take(session, rcvId, queue, client, delivered).catch((error: unknown) => {
       this.#ctx.logger.error({ error }, 'a message could not be processed: it stays with its relay');
     });
+    return this.#track(task);
+  }
+
+  #track(task: Promise<void>): Promise<void> {
     this.#running.add(task);
     void task.then(() => this.#running.delete(task));
     return task;
@@ -39,7 +46,7 @@ export class Receiver {
 
   /** Resolves when everything that arrived was processed. */
   async idle(): Promise<void> {
-    await Promise.all(this.#running);
+    while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
   async #take(
@@ -56,7 +63,7 @@ export class Receiver {
       return;
     }
     const result = await ctx.locks.run(queue.connId, () => this.#process(queue, delivered));
-    if (result === 'ack') await this.#ack(client, queue, delivered.msgId);
+    if (result === 'ack') void this.#track(this.#ack(client, queue, delivered.msgId));
   }
 
   /** A message of a queue that the pool does not keep: perhaps one that was created without a subscription. */
