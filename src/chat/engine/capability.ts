@@ -14,7 +14,9 @@ export type ConnectionEvent =
   | Extract<AgentEvent, { readonly connId: string }>
   | (Extract<AgentEvent, { readonly type: 'ERR' }> & { readonly connId: string });
 export type ConnectionEventType = ConnectionEvent['type'];
-export type ConnectionEventOf<T extends ConnectionEventType> = Extract<ConnectionEvent, { readonly type: T }>;
+/** Some events share one shape: `Extract` would not find them. */
+type OfType<E, T> = E extends { readonly type: infer U } ? (T extends U ? E & { readonly type: T } : never) : never;
+export type ConnectionEventOf<T extends ConnectionEventType> = OfType<ConnectionEvent, T>;
 
 /** An event, whose user and connection have been found. Handlers run inside the agent's transaction. */
 export interface ConnectionInput<T extends ConnectionEventType> {
@@ -35,11 +37,7 @@ export type ConnectionHandlers = { readonly [T in ConnectionEventType]?: Connect
 /** Agent events without connection: files. */
 export type OtherEvent = Exclude<AgentEvent, { readonly connId: string }>;
 export type OtherHandlers = {
-  readonly [T in OtherEvent['type']]?: (
-    ctx: ChatContext,
-    tx: Tx,
-    event: Extract<OtherEvent, { readonly type: T }>,
-  ) => Promise<void>;
+  readonly [T in OtherEvent['type']]?: (ctx: ChatContext, tx: Tx, event: OfType<OtherEvent, T>) => Promise<void>;
 };
 
 /** The answer of the agent to an asynchronous command. */

@@ -201,7 +201,10 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     background: (name, task) => engine?.background(name, task),
     directMessages: mergeTables(capabilities.map((c) => c.directMessages)),
     files: capabilities.map((c) => c.fileHooks).find((h) => h !== undefined),
-    run: (command) => runCommand(commands, context, command),
+    run: async (command) => {
+      if (isUnsupported(command)) throw commandFailure('not supported');
+      return runCommand(commands, context, command);
+    },
     groups: capabilities.map((c) => c.groupHooks).find((h) => h !== undefined),
     lifecycle: {
       start: () => engine?.start() ?? Promise.resolve(),

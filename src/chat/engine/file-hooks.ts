@@ -1,4 +1,13 @@
-import type { CIFile, Contact, CryptoFile, FileInvitation, GroupInfo, GroupMember, MsgContent, User } from '../../api/index.js';
+import type {
+  CIFile,
+  Contact,
+  CryptoFile,
+  FileInvitation,
+  GroupInfo,
+  GroupMember,
+  MsgContent,
+  User,
+} from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ItemRow } from '../items/view.js';
 import type { ChatContext } from './context.js';
@@ -42,7 +51,9 @@ export interface FileHooks {
     ctx: ChatContext,
     tx: Tx,
     user: User,
-    from: { readonly type: 'direct'; readonly contact: Contact } | { readonly type: 'group'; readonly group: GroupInfo; readonly member: GroupMember },
+    from:
+      | { readonly type: 'direct'; readonly contact: Contact }
+      | { readonly type: 'group'; readonly group: GroupInfo; readonly member: GroupMember },
     invitation: FileInvitation,
     content: MsgContent,
   ): Promise<StoredFile>;

@@ -1,4 +1,12 @@
-import type { ApiResponse, Contact, ContactShortLinkData, GroupInfo, MsgContent, Profile, User } from '../../api/index.js';
+import type {
+  ApiResponse,
+  Contact,
+  ContactShortLinkData,
+  GroupInfo,
+  MsgContent,
+  Profile,
+  User,
+} from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { AddressRow } from '../addresses/queries.js';
 import type { KnownLink } from '../connections/links.js';
