@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemRandom } from '../dist/core/index.js';
-import { generateKeyPair } from '../dist/crypto/index.js';
+import { generateKeyPair, sign, verify } from '../dist/crypto/index.js';
 import { SqliteSmpStorage } from '../dist/relay/smp/storage-sqlite.js';
-import { against, heading, line, percentile } from './lib.js';
+import { against, heading, line, measure, percentile } from './lib.js';
 import { BenchClient } from './relay-client.js';
 
 const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -182,6 +182,14 @@ export async function run(args) {
   const directory = mkdtempSync(path.join(tmpdir(), 'fanion-bench-'));
   try {
     heading(`relay, ${more.length > 0 ? 'in memory' : 'durable SQLite'}, bodies of ${body.length} bytes`);
+    const signature = sign(snd.privateKey, body);
+    const check = measure(() => verify(snd.publicKey, signature, body));
+    line(
+      'machine: Ed25519 check of one SEND',
+      check.cpu,
+      'us',
+      'about 80 on an idle core: tells how busy the machine is',
+    );
     let relay = await spawnRelay(path.join(directory, 'a'), ...more);
     const times = await latency(relay, 1000);
     against('one at a time: SEND to MSG, p50', percentile(times.delivered, 0.5), 'ms', 1, 'lower');

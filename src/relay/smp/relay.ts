@@ -195,6 +195,8 @@ class Relay implements SmpRelay {
       this.#server.once('error', reject);
       this.#server.listen(this.#options.port ?? 0, this.host, () => {
         this.#server.off('error', reject);
+        // Out of file descriptors, for example: those who are connected stay.
+        this.#server.on('error', (err) => this.#parts.log.error({ err }, 'listening failed'));
         resolve();
       });
     });
