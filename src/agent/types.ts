@@ -84,6 +84,22 @@ export interface CreatedConnLink {
   readonly connShortLink?: ShortLinkText;
 }
 
+interface MsgFailure {
+  readonly connId: ConnId;
+  readonly msgId: AgentMsgId;
+  readonly error: AgentErrorJson;
+}
+
+interface ServerConnections {
+  readonly server: ServerText;
+  readonly connIds: readonly ConnId[];
+}
+
+interface ServerHost {
+  readonly protocol: 'smp' | 'xftp';
+  readonly host: string;
+}
+
 /**
  * What the agent tells the layer above (30-agent.md, section 17), in the transaction that stored its cause.
  * `corrId` is the id that the layer above gave to an asynchronous command; absent for what nobody asked for.
@@ -135,12 +151,8 @@ export type AgentEvent =
       readonly msgId: AgentMsgId;
       readonly proxyServer?: ServerText;
     }
-  | {
-      readonly type: 'MWARN' | 'MERR';
-      readonly connId: ConnId;
-      readonly msgId: AgentMsgId;
-      readonly error: AgentErrorJson;
-    }
+  | ({ readonly type: 'MWARN' } & MsgFailure)
+  | ({ readonly type: 'MERR' } & MsgFailure)
   | {
       readonly type: 'MERRS';
       readonly connId: ConnId;
@@ -162,9 +174,12 @@ export type AgentEvent =
       readonly error?: AgentCryptoErrorJson;
       readonly stats: ConnectionStats;
     }
-  | { readonly type: 'UP' | 'DOWN'; readonly server: ServerText; readonly connIds: readonly ConnId[] }
-  | { readonly type: 'CONNECT' | 'DISCONNECT'; readonly protocol: 'smp' | 'xftp'; readonly host: string }
-  | { readonly type: 'END' | 'DELD'; readonly connId: ConnId }
+  | ({ readonly type: 'UP' } & ServerConnections)
+  | ({ readonly type: 'DOWN' } & ServerConnections)
+  | ({ readonly type: 'CONNECT' } & ServerHost)
+  | ({ readonly type: 'DISCONNECT' } & ServerHost)
+  | { readonly type: 'END'; readonly connId: ConnId }
+  | { readonly type: 'DELD'; readonly connId: ConnId }
   | {
       readonly type: 'DEL_RCVQS';
       readonly queues: readonly {

@@ -32,7 +32,12 @@ type Of<T extends Command['tag']> = Extract<Command, { tag: T }>;
 const nothing: Finish = async () => {};
 
 /** Does what the command wants on the network. The caller holds the connection's lock. */
-export async function execute(ctx: AgentContext, row: CommandRow, tried: Set<string>): Promise<Finish> {
+export async function execute(
+  ctx: AgentContext,
+  row: CommandRow,
+  tried: Set<string>,
+  attempt: number,
+): Promise<Finish> {
   const conn = await ctx.store.read((tx) => findConn(ctx, tx, row.connId));
   if (conn === undefined || conn.deleted) return nothing;
   const { command } = row;
@@ -52,7 +57,7 @@ export async function execute(ctx: AgentContext, row: CommandRow, tried: Set<str
     case 'QSECURE':
       return secureNewQueue(ctx, row.connId, command.rcvQueueId, parseKey(command.senderKey));
     case 'QDELETE':
-      return removeOldQueue(ctx, row.connId, command.rcvQueueId);
+      return removeOldQueue(ctx, row.connId, command.rcvQueueId, attempt);
     case 'DELETE_RCV_QUEUE':
       return deleteRcvQueueCommand(ctx, row.connId, command.rcvQueueId);
   }

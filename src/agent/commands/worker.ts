@@ -27,6 +27,15 @@ export class MoveToServer {
   }
 }
 
+/** Thrown by a command that has to wait for something, without holding the connection's lock. */
+export class TryLater {
+  readonly delay: number;
+
+  constructor(delay: number) {
+    this.delay = delay;
+  }
+}
+
 const keyText = (key: CommandKey): string => `${key.connId} ${key.serverId ?? ''}`;
 
 /**
@@ -94,10 +103,10 @@ export class CommandWorkers {
     const ctx = this.#ctx;
     const retry = new Retry(fastRetry);
     const tried = new Set<string>();
-    while (this.#ready) {
+    for (let attempt = 0; this.#ready; attempt++) {
       try {
         const finish = await ctx.locks.run(row.connId, async () => {
-          const store = await execute(ctx, row, tried);
+          const store = await execute(ctx, row, tried, attempt);
           await transaction(ctx, `command-${row.command.tag}`, async (tx) => {
             await deleteCommand(tx, row.id);
             await store(tx);
@@ -114,6 +123,10 @@ export class CommandWorkers {
             tx.onCommit(() => this.#wake(key));
           });
           return;
+        }
+        if (error instanceof TryLater) {
+          await ctx.operations.sleep(error.delay);
+          continue;
         }
         const failed = toAgentError(error);
         if (!isTemporaryOrHostError(failed.json)) {

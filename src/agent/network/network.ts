@@ -136,6 +136,21 @@ export class SmpNetwork {
     return this.#rcv(q, 'background', (client, queue, options) => client.deleteQueue(queue, options));
   }
 
+  /** Messages that wait in the queue (QUE); 0 when the server does not tell. */
+  async queueSize(q: RcvTarget): Promise<number> {
+    const queue = { rcvId: q.rcvId, authKey: q.rcvPrivateKey };
+    try {
+      return await this.#run(
+        q.userId,
+        q.server,
+        'background',
+        async (client, options) => (await client.queueState(queue, options)).qiSize,
+      );
+    } catch {
+      return 0;
+    }
+  }
+
   setLinkData(q: RcvTarget, linkId: Uint8Array, data: LinkData): Promise<void> {
     return this.#rcv(q, 'interactive', (client, queue, options) => client.setLink(queue, linkId, data, options));
   }

@@ -84,6 +84,11 @@ function openServerLayer(rq: RcvQueue, { msgId, encBody }: Delivered): RcvBody {
 /** Section 7.4: the sender was refused and the queue is empty now. */
 async function onQuotaMarker(ctx: AgentContext, tx: Tx, conn: Conn, rq: RcvQueue): Promise<void> {
   if (connKind(conn) !== 'duplex') return;
+  const sndQueues = conn.sndQueues.map((q) => q.id);
+  // The peer reads our queue no faster than we read its own, and A_QCONT of both sides may wait behind what was refused.
+  tx.onCommit(() => {
+    for (const id of sndQueues) ctx.deliveries.retryNow(id);
+  });
   await enqueueMessage(ctx, tx, conn, {
     type: 'A_QCONT',
     address: { server: rq.server, senderId: rq.sndId },

@@ -1,6 +1,7 @@
 import { type AuthAlgorithm, boxKey, dh, formatPublicKey, type PublicKey } from '../../crypto/index.js';
 import { type QueueInfo, sameQueueAddress, smpClientRange } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
+import { TryLater } from '../commands/worker.js';
 import { addressOf, makeQueue } from '../connections/queue.js';
 import { type AgentContext, raise, transaction } from '../context.js';
 import { AgentError, cmdError, internalError, isTemporaryOrHostError, queueError } from '../errors.js';
@@ -202,12 +203,26 @@ async function deleteOnServer(ctx: AgentContext, userId: number, rq: RcvQueue): 
   }
 }
 
-/** Step 10, QDELETE. */
+/** How often and how long the old queue is watched until it is empty (ms, attempts). */
+const drain = { delay: 300, attempts: 100 };
+
+/**
+ * Step 10, QDELETE. What the peer sent to the old queue before it knew the new one is still there: deleting the queue
+ * at once, as upstream does, loses it. The queue goes when it is empty, or after half a minute.
+ */
 export async function removeOldQueue(
   ctx: AgentContext,
   connId: ConnId,
   rcvQueueId: number,
+  attempt: number,
 ): Promise<(tx: Tx) => Promise<void>> {
+  const target = await ctx.store.read(async (tx) => {
+    const rq = await loadRcvQueue(tx, ctx.servers, rcvQueueId);
+    return rq === undefined ? undefined : { ...rq, userId: (await loadConn(ctx, tx, connId)).userId };
+  });
+  if (target !== undefined && attempt < drain.attempts && (await ctx.network.queueSize(target)) > 0) {
+    throw new TryLater(drain.delay);
+  }
   const finish = await deleteRcvQueueCommand(ctx, connId, rcvQueueId);
   return async (tx) => {
     await finish(tx);

@@ -39,6 +39,7 @@ export class DeliveryWorker {
   #stopped = false;
   readonly #stop = new AbortController();
   #wait: AbortController | undefined;
+  #retryNow = false;
   #unsaved = 0;
   #saves: Promise<void> = Promise.resolve();
 
@@ -86,7 +87,9 @@ export class DeliveryWorker {
       });
   }
 
+  /** The recipient reads again: also when the refusal is only on its way into a wait. */
   retryNow(): void {
+    this.#retryNow = true;
     this.#wait?.abort();
   }
 
@@ -142,6 +145,7 @@ export class DeliveryWorker {
     for (;;) {
       if (this.#stopped) return false;
       let error: AgentErrorJson;
+      this.#retryNow = false;
       try {
         const body = await this.#encode(m);
         if (body === undefined) return true;
@@ -242,6 +246,7 @@ export class DeliveryWorker {
       }
     });
     retry.advance();
+    if (this.#retryNow) return 'again';
     this.#wait = new AbortController();
     await ctx.operations.sleep(delay, AbortSignal.any([this.#wait.signal, this.#stop.signal]));
     this.#wait = undefined;

@@ -190,7 +190,10 @@ export class Subscriptions implements PoolHandler<SubscribedQueue> {
       case 'end':
       case 'deleted':
         if (queue === undefined) return;
-        return announce(this.#ctx, { type: event.type === 'end' ? 'END' : 'DELD', connId: queue.connId });
+        return announce(
+          this.#ctx,
+          event.type === 'end' ? { type: 'END', connId: queue.connId } : { type: 'DELD', connId: queue.connId },
+        );
       case 'blocked': {
         if (queue === undefined) return;
         this.#removed++;
