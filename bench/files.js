@@ -22,6 +22,7 @@ import { fileURLToPath } from 'node:url';
 import { fileMigrations, openFileAgent } from '../dist/agent/files/index.js';
 import { agentMigrations } from '../dist/agent/schema.js';
 import { silentLogger, systemClock, systemRandom } from '../dist/core/index.js';
+import { networkConfig } from '../dist/smp/index.js';
 import { openSqliteStore } from '../dist/store/index.js';
 import { xftpTlsParameters, xftpWindows } from '../dist/xftp/index.js';
 import { against, heading, line, median, ratio } from './lib.js';
@@ -92,6 +93,7 @@ async function startAgent(folder, server) {
     random: systemRandom,
     logger: silentLogger,
     workFolder: path.join(folder, 'work'),
+    network: networkConfig(),
     handler: {
       async fileEvent(tx, e) {
         if (/DONE|ERR/.test(e.type)) tx.onCommit(() => finish(e));

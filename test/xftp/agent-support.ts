@@ -10,6 +10,7 @@ import {
 } from '../../src/agent/files/index.js';
 import { agentMigrations } from '../../src/agent/schema.js';
 import { type Clock, type Logger, silentLogger, systemClock, systemRandom } from '../../src/core/index.js';
+import { networkConfig } from '../../src/smp/index.js';
 import { openSqliteStore, type Store } from '../../src/store/index.js';
 import type { Cleanup } from './support.js';
 
@@ -58,6 +59,7 @@ export async function openTestAgent(
     random: systemRandom,
     logger,
     workFolder,
+    network: networkConfig(),
     handler: {
       async fileEvent(tx, event) {
         tx.onCommit(() => {

@@ -17,6 +17,7 @@ if (role === 'relay') {
   const relay = await startXftpRelay({ prefix: path.join(folder, 'relay'), port: options.port ?? 0 });
   say({ type: 'ready', address: relay.address, port: relay.port });
 } else {
+  const { networkConfig } = await load('smp/index.js');
   const { openSqliteStore } = await load('store/index.js');
   const { agentMigrations } = await load('agent/schema.js');
   const { fileMigrations, openFileAgent } = await load('agent/files/index.js');
@@ -38,6 +39,7 @@ if (role === 'relay') {
     logger,
     lanes: options.lanes ?? 1,
     workFolder: path.join(folder, 'work'),
+    network: networkConfig(),
     handler: {
       // As the chat does it: what DONE brings is stored in the same transaction.
       async fileEvent(tx, e) {

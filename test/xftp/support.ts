@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock, systemRandom } from '../../src/core/index.js';
@@ -29,6 +30,32 @@ export class Cleanup {
     const relay = await startXftpRelay({ prefix: path.join(this.folder(), 'relay'), ...options });
     this.add(() => relay.close());
     return relay;
+  }
+
+  /** A SOCKS5 proxy without login. */
+  async socks(): Promise<{ port: number; connections(): number }> {
+    let count = 0;
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write(Buffer.from([5, 0]));
+        socket.once('data', (request) => {
+          count++;
+          const target = connect({ host: '127.0.0.1', port: request.readUInt16BE(request.length - 2) }, () => {
+            socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+            socket.pipe(target).pipe(socket);
+          });
+          target.on('error', () => socket.destroy());
+          socket.on('close', () => target.destroy());
+        });
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    this.add(() => {
+      server.close();
+    });
+    const bound = server.address();
+    return { port: bound !== null && typeof bound === 'object' ? bound.port : 0, connections: () => count };
   }
 
   async client(relay: XftpRelay, options: Partial<XftpClientOptions> = {}): Promise<XftpClient> {

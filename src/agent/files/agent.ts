@@ -71,7 +71,7 @@ class Workers {
 export function openFileAgent(options: FileAgentOptions): FileAgent {
   const { store, clock, random, logger, lanes = 3 } = options;
   const tried = new TriedServers();
-  const sessions = new XftpSessions(clock, random, options.network ?? {});
+  const sessions = new XftpSessions(clock, random, options.network);
   const ctx: FileContext = {
     store,
     clock,
@@ -214,7 +214,7 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
     },
     setUserServers: (userId, servers) => ctx.servers.set(userId, servers),
     setNetworkConfig: (config) => sessions.setNetwork(config),
-    testServer: (_userId, server) => testXftpServer(ctx, server),
+    testServer: (userId, server) => testXftpServer(ctx, userId, server),
     sendFile: (tx, params) => sendFile(ctx, tx, params),
     sendDescription: (tx, userId, description, n) => sendDescription(ctx, tx, userId, description, n),
     receiveFile: (tx, params) => receiveFile(ctx, tx, params),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type CryptoFile, filePieces, randomCryptoFileArgs, readCryptoFileWhole } from '../../crypto/index.js';
-import { parseServer } from '../../smp/index.js';
+import { isAddressProtected, parseServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
 import { equalBytes, utf8String } from '../../wire/index.js';
 import {
@@ -97,7 +97,7 @@ function wakeServers(ctx: FileContext, tx: Tx, userId: UserId, description: File
 export async function downloadChunk(ctx: FileContext, job: RcvChunkJob, lane: number): Promise<number | undefined> {
   return ctx.transfers.run(rcvKey(job.rcvFileId), async (signal) => {
     try {
-      if (!job.approvedRelays && ctx.sessions.network.isIpProtected?.(parseServer(job.server, 'xftp')) !== true) {
+      if (!job.approvedRelays && !isAddressProtected(parseServer(job.server, 'xftp'), ctx.sessions.network)) {
         throw fileError({ type: 'NOT_APPROVED' });
       }
       const file = await ctx.store.read((tx) => liveRcvFile(tx, job.rcvFileId));

@@ -1,11 +1,9 @@
 import type { Clock, RandomSource, Timer } from '../../core/index.js';
-import { parseServer } from '../../smp/index.js';
-import { XftpClient, XftpClientError } from '../../xftp/index.js';
+import { type NetworkConfig, parseServer } from '../../smp/index.js';
+import { networkError, XftpClient, XftpClientError } from '../../xftp/index.js';
 import type { UserId } from '../types.js';
-import type { FileNetworkConfig } from './types.js';
+import { routeTo } from './network.js';
 
-/** A failed connection attempt is the answer to others for this long (40-xftp, section 1.5). */
-const failureMemory = 3_000;
 /** A connection that nobody uses is closed after this time. */
 const idleTime = 30_000;
 
@@ -23,22 +21,24 @@ interface Session {
 export class XftpSessions {
   readonly #clock: Clock;
   readonly #random: RandomSource;
-  #network: FileNetworkConfig;
+  #network: NetworkConfig;
+  readonly #sessionTime: string;
   readonly #sessions = new Map<string, Session>();
   #closed = false;
 
-  constructor(clock: Clock, random: RandomSource, network: FileNetworkConfig) {
+  constructor(clock: Clock, random: RandomSource, network: NetworkConfig) {
     this.#clock = clock;
     this.#random = random;
     this.#network = network;
+    this.#sessionTime = String(clock.now());
   }
 
-  get network(): FileNetworkConfig {
+  get network(): NetworkConfig {
     return this.#network;
   }
 
   /** Connections made before are closed: they are not what was asked for. */
-  setNetwork(network: FileNetworkConfig): void {
+  setNetwork(network: NetworkConfig): void {
     this.#network = network;
     this.#closeAll();
   }
@@ -49,7 +49,7 @@ export class XftpSessions {
    */
   async use<T>(userId: UserId, server: string, lane: string, request: (client: XftpClient) => Promise<T>): Promise<T> {
     const key = `${userId} ${lane} ${server}`;
-    const session = this.#session(key, server);
+    const session = this.#session(key, userId, server);
     session.users++;
     session.idle?.cancel();
     try {
@@ -68,14 +68,14 @@ export class XftpSessions {
     }
   }
 
-  #session(key: string, server: string): Session {
+  #session(key: string, userId: UserId, server: string): Session {
     const known = this.#sessions.get(key);
     if (known !== undefined) {
       const failed = known.failedAt;
-      if (failed === undefined || this.#clock.monotonic() - failed < failureMemory) return known;
+      if (failed === undefined || this.#clock.monotonic() - failed < this.#network.errorMemory) return known;
       this.#drop(key, known);
     }
-    const session: Session = { client: this.connect(server), users: 0, failedAt: undefined, idle: undefined };
+    const session: Session = { client: this.connect(userId, server), users: 0, failedAt: undefined, idle: undefined };
     this.#sessions.set(key, session);
     session.client.then(
       (client) => client.onClose(() => this.#drop(key, session)),
@@ -87,19 +87,16 @@ export class XftpSessions {
   }
 
   /** A connection that nobody else uses. */
-  async connect(server: string): Promise<XftpClient> {
+  async connect(userId: UserId, server: string): Promise<XftpClient> {
+    if (this.#closed) throw networkError('the agent is closed');
     const address = parseServer(server, 'xftp');
-    const { chooseHost, dial, connectTimeout } = this.#network;
-    const host = chooseHost === undefined ? address.hosts[0] : chooseHost(address);
-    if (this.#closed || host === undefined) {
-      throw new XftpClientError({ type: 'BROKER', brokerErr: { type: this.#closed ? 'NETWORK' : 'HOST' } });
-    }
     const client = await XftpClient.connect(address, {
       clock: this.#clock,
       random: this.#random,
-      host,
-      ...(dial === undefined ? {} : { dial }),
-      ...(connectTimeout === undefined ? {} : { connectTimeout }),
+      connectTimeout: this.#network.connectTimeout.background,
+      responseTimeout: this.#network.commandTimeout.background,
+      timeoutPerKb: this.#network.timeoutPerKb,
+      ...routeTo(userId, address, this.#network, this.#sessionTime),
     });
     if (this.#closed) client.close();
     return client;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { generateKeyPair, sha256 } from '../../crypto/index.js';
 import { formatServer, parseServerWithAuth } from '../../smp/index.js';
 import type { XftpClient } from '../../xftp/index.js';
-import type { ServerText } from '../types.js';
+import type { ServerText, UserId } from '../types.js';
 import type { FileContext } from './context.js';
 import { toFileAgentError } from './errors.js';
 import type { XftpTestFailure } from './types.js';
@@ -11,7 +11,11 @@ import type { XftpTestFailure } from './types.js';
 const testSize = 65_536;
 
 /** Goes through the life of a chunk on the server; undefined when all is well (40-xftp, section 6.5). */
-export async function testXftpServer(ctx: FileContext, serverText: ServerText): Promise<XftpTestFailure | undefined> {
+export async function testXftpServer(
+  ctx: FileContext,
+  userId: UserId,
+  serverText: ServerText,
+): Promise<XftpTestFailure | undefined> {
   const { server, basicAuth } = parseServerWithAuth(serverText, 'xftp');
   const address = formatServer(server);
   await mkdir(ctx.workFolder, { recursive: true, mode: 0o700 });
@@ -19,7 +23,7 @@ export async function testXftpServer(ctx: FileContext, serverText: ServerText): 
   let testStep: XftpTestFailure['testStep'] = 'connect';
   let client: XftpClient | undefined;
   try {
-    client = await ctx.sessions.connect(address);
+    client = await ctx.sessions.connect(userId, address);
     const content = ctx.random.bytes(testSize);
     const file = path.join(folder, 'chunk');
     await writeFile(file, content);

@@ -1,8 +1,8 @@
 import type { Clock, Logger, RandomSource } from '../../core/index.js';
 import type { CryptoFile } from '../../crypto/index.js';
-import type { XftpServer } from '../../smp/index.js';
+import type { NetworkConfig } from '../../smp/index.js';
 import type { Store, Tx } from '../../store/index.js';
-import type { Dial, FileDescription } from '../../xftp/index.js';
+import type { FileDescription } from '../../xftp/index.js';
 import type { AgentErrorJson } from '../errors.js';
 import type { ServerCfg, ServerText, UserId } from '../types.js';
 
@@ -69,18 +69,6 @@ export interface FileHandler {
   fileEvent(tx: Tx, event: FileEvent): Promise<void>;
 }
 
-/** How servers are reached. */
-export interface FileNetworkConfig {
-  /** Opens connections, through a proxy for instance; direct TCP by default. */
-  readonly dial?: Dial;
-  /** The host of a server to connect to; its first by default. Undefined when none is allowed: the error is HOST. */
-  readonly chooseHost?: (server: XftpServer) => string | undefined;
-  /** Whether connecting does not show our IP address to this server (proxy, onion). Default: never. */
-  readonly isIpProtected?: (server: XftpServer) => boolean;
-  /** Limit for TCP, TLS and each handshake answer, in milliseconds; 45,000 by default. */
-  readonly connectTimeout?: number;
-}
-
 export interface FileAgentOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -89,7 +77,8 @@ export interface FileAgentOptions {
   readonly handler: FileHandler;
   /** Encrypted files and chunks are kept here while they are under way. Made when it is needed. */
   readonly workFolder: string;
-  readonly network?: FileNetworkConfig;
+  /** Hosts, SOCKS, time-outs: the settings for SMP servers. */
+  readonly network: NetworkConfig;
   /** Connections to one server for uploads, and for downloads. Default 3. */
   readonly lanes?: number;
 }
@@ -142,7 +131,8 @@ export interface FileAgent {
 
   /** Servers are not stored by the agent: give them before `start` and after each change. */
   setUserServers(userId: UserId, servers: readonly ServerCfg[]): void;
-  setNetworkConfig(config: FileNetworkConfig): void;
+  /** Connections are made again with the new settings. */
+  setNetworkConfig(config: NetworkConfig): void;
   testServer(userId: UserId, server: ServerText): Promise<XftpTestFailure | undefined>;
 
   /** Starts an upload: SFPROG, then SFDONE or SFERR follow. */
