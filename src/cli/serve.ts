@@ -3,8 +3,8 @@ import path from 'node:path';
 import { Command } from 'commander';
 import { type LocalEngine, openLocalEngine } from '../chat/index.js';
 import { FanionError, type Logger } from '../core/index.js';
+import { type EmbeddedRelays, startEmbeddedRelays } from '../relay/index.js';
 import { type ApiServer, startApiServer } from '../server/index.js';
-import { type EmbeddedRelays, startEmbeddedRelays } from './embedded-relay.js';
 import { programLogger } from './logging.js';
 import {
   addEngineOptions,
@@ -126,7 +126,7 @@ async function start(flags: ServeFlags, local: LocalEngine, logger: Logger, runn
     logger,
     onQuit: () => running.exit(logger),
     ...(flags.host === undefined ? {} : { hosts: flags.host }),
-    ...(token === undefined ? {} : { token }),
+    ...(token === undefined ? {} : { apiToken: token }),
     ...(flags.allowOrigin === undefined ? {} : { allowedOrigins: flags.allowOrigin }),
     ...(flags.allowHost === undefined ? {} : { allowedHosts: flags.allowHost }),
   });

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { errorMessage, FanionError, type Logger } from '../core/index.js';
-import { type SmpRelay, startSmpRelay, startXftpRelay, type XftpRelay } from '../relay/index.js';
+import type { SmpRelay } from './smp/options.js';
+import { startSmpRelay } from './smp/relay.js';
+import { startXftpRelay, type XftpRelay } from './xftp/index.js';
 
 /** The relays inside of the process, for local use without a network. */
 export interface EmbeddedRelays {
