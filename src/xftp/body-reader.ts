@@ -24,7 +24,10 @@ export class BodyReader {
   constructor(stream: Http2Stream) {
     this.#stream = stream;
     stream.on('data', (data: Buffer) => this.#onData(data));
-    stream.on('end', () => this.#finish(undefined));
+    // Node ends the stream also when its connection is lost: only the code tells the difference.
+    stream.on('end', () =>
+      this.#finish(stream.rstCode ? new Error(`stream ended with code ${stream.rstCode}`) : undefined),
+    );
     stream.on('error', (error) => this.#finish(error));
     stream.on('aborted', () => this.#finish(new Error('stream aborted')));
     stream.on('close', () => this.#finish(new Error('stream closed before the end of its body')));
