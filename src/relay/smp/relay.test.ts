@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../core/index.js';
 import { generateKeyPair } from '../../crypto/index.js';
@@ -533,6 +535,15 @@ describe('SMP relay', () => {
     await relay.close();
     expect((await answers).every((a) => a.message.msg === 'OK')).toBe(true);
     await alice.closed;
+  });
+
+  it('stops although a client is in the TLS handshake', async () => {
+    const relay = await f.relay();
+    const socket = connect(relay.port, '127.0.0.1');
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    await relay.close();
+    await closed;
   });
 
   it('refuses a storage that another relay has open', async () => {

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import {
   type Clock,
@@ -107,6 +107,8 @@ class Relay implements SmpRelay {
   readonly #leafKey;
   /** Every open socket; with the connection once the handshake is done. */
   readonly #sockets = new Map<TLSSocket, RelayConnection | undefined>();
+  /** Every open TCP connection: those in the TLS handshake, too. */
+  readonly #raw = new Set<Socket>();
   #timers: Timer[] = [];
   /** Resolves when the last socket of a stopping relay is closed. */
   readonly #empty = deferred<void>();
@@ -156,9 +158,15 @@ class Relay implements SmpRelay {
       // The first of the client's protocols that we know, whatever it is: SMP is spoken (section 3.2).
       ALPNCallback: ({ protocols }) => protocols.find((p) => relayProtocols.includes(p)),
     });
+    this.#server.on('connection', (socket) => {
+      this.#raw.add(socket);
+      socket.on('close', () => this.#raw.delete(socket));
+    });
     this.#server.on('secureConnection', (socket) => this.#accept(socket));
-    this.#server.on('tlsClientError', () => {
+    this.#server.on('tlsClientError', (_error, socket) => {
       metrics.counts.handshakeFailures++;
+      // After a time-out Node leaves this to us.
+      socket.destroy();
     });
     if (options.maxConnections !== undefined) this.#server.maxConnections = options.maxConnections;
   }
@@ -396,7 +404,7 @@ class Relay implements SmpRelay {
     }
     if (this.#sockets.size > 0) await Promise.race([this.#empty.promise, grace.promise]);
     timer.cancel();
-    for (const socket of [...this.#sockets.keys()]) socket.destroy();
+    for (const socket of [...this.#sockets.keys(), ...this.#raw]) socket.destroy();
     await stopped;
     this.#state.delivery.close();
     await storage.close();
