@@ -1,5 +1,5 @@
 import { type AgentNetworkConfig, agentMigrations, openAgent, type ServerCfg } from '../agent/index.js';
-import { presetServers } from '../api/index.js';
+import { type Profile, presetServers } from '../api/index.js';
 import {
   type Clock,
   type Logger,
@@ -37,6 +37,8 @@ export interface LocalEngineOptions {
   readonly tempFolder?: string;
   /** Accept files below this many bytes by themselves. */
   readonly autoAcceptFileSize?: number;
+  /** Contact cards that every new profile gets. Default: none. */
+  readonly presetContacts?: readonly Profile[];
   readonly maxEvents?: number;
   /** In milliseconds. */
   readonly maxEventAge?: number;
@@ -106,6 +108,7 @@ export async function openLocalEngine(o: LocalEngineOptions): Promise<LocalEngin
     filesFolder: o.filesFolder,
     tempFolder: o.tempFolder,
     autoAcceptFileSize: o.autoAcceptFileSize,
+    presetContacts: o.presetContacts,
     maxEvents: o.maxEvents,
     maxEventAge: o.maxEventAge,
   };

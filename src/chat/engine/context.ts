@@ -25,6 +25,8 @@ export interface ChatOptions {
   readonly autoAcceptFileSize?: number | undefined;
   /** The event log keeps at most this many events. Default 10,000. */
   readonly maxEvents?: number | undefined;
+  /** What `/quit` does; without it the command is refused. */
+  readonly quit?: (() => void) | undefined;
   /** ... and none older than this, in milliseconds. Default 7 days. */
   readonly maxEventAge?: number | undefined;
 }

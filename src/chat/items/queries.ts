@@ -131,7 +131,7 @@ async function quotedItemId(tx: Tx, row: ItemRow): Promise<number | undefined> {
   return rows[0]?.chat_item_id;
 }
 
-/** Reactions to an item, counted, in the order of the first of each kind. */
+/** Reactions to an item, counted, in the order of their texts. */
 export async function itemReactions(tx: Tx, row: ItemRow): Promise<CIReactionCount[]> {
   if (row.shared_msg_id === null) return [];
   const query = tx.db
@@ -140,11 +140,10 @@ export async function itemReactions(tx: Tx, row: ItemRow): Promise<CIReactionCou
       'reaction',
       e.fn.max('reaction_sent').as('own'),
       e.fn.countAll().as('total'),
-      e.fn.min('chat_item_reaction_id').as('first'),
     ])
     .where('shared_msg_id', '=', row.shared_msg_id)
     .groupBy('reaction')
-    .orderBy('first');
+    .orderBy('reaction');
   const rows = await (row.contact_id !== null
     ? query.where('contact_id', '=', row.contact_id)
     : query.where('group_id', '=', row.group_id)

@@ -4,7 +4,7 @@ import { updateAddressData } from '../addresses/link-data.js';
 import { listContacts } from '../contacts/queries.js';
 import { withMergedPreferences } from '../contacts/view.js';
 import type { ChatContext } from '../engine/context.js';
-import { ChatException } from '../engine/errors.js';
+import { ChatException, storeFailure } from '../engine/errors.js';
 import { canSendTo, sendDirectMessages } from '../messaging/send.js';
 import { createChangedFeatureItems } from '../preferences/items.js';
 import { sameJson } from '../util/equal.js';
@@ -46,6 +46,7 @@ async function storeUserProfile(ctx: ChatContext, tx: Tx, user: User, profile: P
   const now = ctx.clock.now();
   const name = profile.displayName;
   if (name !== user.profile.displayName && name !== user.localDisplayName) {
+    if (ctx.users.all().some((u) => u.localDisplayName === name)) throw storeFailure({ type: 'duplicateName' });
     await takeName(tx, user.userId, name, now);
     await tx.db
       .updateTable('users')

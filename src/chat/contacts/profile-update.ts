@@ -1,0 +1,60 @@
+import type { Contact, Profile, User } from '../../api/index.js';
+import type { Tx } from '../../store/index.js';
+import type { ChatContext } from '../engine/context.js';
+import { emitDirectItems } from '../items/create.js';
+import { changedFeatureItems } from '../preferences/items.js';
+import { overridesAfter } from '../preferences/merge.js';
+import { allocateName, freeUnusedName } from '../users/names.js';
+import { toProfile, updateProfile } from '../users/profiles.js';
+import { sameJson } from '../util/equal.js';
+import { getContact, setContactOverrides, updateContactRow } from './queries.js';
+
+/** A profile that a contact sent (50, section 2.12); the contact as it is afterwards. */
+export async function contactProfileReceived(
+  ctx: ChatContext,
+  tx: Tx,
+  user: User,
+  contact: Contact,
+  received: Profile,
+  createItems: boolean,
+): Promise<Contact> {
+  const fromProfile = toProfile(contact.profile);
+  const toReceived = toProfile(received);
+  if (sameJson(fromProfile, toReceived)) return contact;
+  const now = ctx.clock.now();
+  const overrides = overridesAfter(user.profile.preferences, contact.userPreferences, received.preferences);
+  if (overrides !== contact.userPreferences) await setContactOverrides(tx, contact.contactId, overrides, now);
+  await updateProfile(tx, contact.profile.profileId, toReceived, now);
+  if (received.displayName !== contact.profile.displayName) {
+    const name = await allocateName(tx, user.userId, received.displayName, now);
+    await updateContactRow(tx, contact.contactId, { local_display_name: name }, now);
+    await tx.db
+      .updateTable('group_members')
+      .set({ local_display_name: name, updated_at: now })
+      .where('contact_id', '=', contact.contactId)
+      .execute();
+    await freeUnusedName(tx, user.userId, contact.localDisplayName);
+  } else {
+    await updateContactRow(tx, contact.contactId, {}, now);
+  }
+  const toContact = await getContact(tx, user, contact.contactId);
+  if (createItems && toContact.contactUsed) {
+    if (isVisibleChange(fromProfile, toReceived)) {
+      const rcvDirectEvent = { type: 'profileUpdated', fromProfile, toProfile: toReceived } as const;
+      await emitDirectItems(ctx, tx, user, toContact, false, [{ content: { type: 'rcvDirectEvent', rcvDirectEvent } }]);
+    }
+    await emitDirectItems(ctx, tx, user, toContact, false, changedFeatureItems(contact, toContact, false));
+  }
+  await ctx.emit(tx, { type: 'contactUpdated', user, fromContact: contact, toContact });
+  return toContact;
+}
+
+function isVisibleChange(a: Profile, b: Profile): boolean {
+  return (
+    a.displayName !== b.displayName ||
+    a.fullName !== b.fullName ||
+    a.shortDescr !== b.shortDescr ||
+    a.image !== b.image ||
+    a.contactLink !== b.contactLink
+  );
+}

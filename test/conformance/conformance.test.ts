@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { runScenario } from './lib.mjs';
+import { startNetwork } from './network.js';
+import { compare, normalise } from './normal.mjs';
+
+/** Scenarios whose every step equals what the official program answered. */
+const scenarios = [
+  'users',
+  'users-hidden',
+  'bot-profile',
+  'address',
+  'connect-invitation',
+  'connect-address',
+  'accept-request',
+  'start-stop',
+  'errors',
+] as const;
+
+/** `CONFORMANCE=messages,groups npx vitest run test/conformance` runs others, too. */
+const asked = process.env['CONFORMANCE']?.split(',') ?? scenarios;
+
+describe('the bot API answers as the official program', () => {
+  test.each(asked)('%s', { timeout: 180_000 }, async (name) => {
+    const { default: scenario } = await import(`./scenarios/${name}.mjs`);
+    const network = await startNetwork(scenario.actors);
+    try {
+      const got = normalise(await runScenario(scenario, network.urls));
+      const golden = JSON.parse(await readFile(new URL(`./golden/${name}.json`, import.meta.url), 'utf8'));
+      const { out } = compare(golden, got);
+      const lines = out.flatMap((o) => [o.step, ...o.lines.map((l) => `    ${l}`)]);
+      expect(lines.join('\n')).toBe('');
+    } finally {
+      await network.close();
+    }
+  });
+});
