@@ -1,5 +1,5 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { silentLogger, systemClock, systemRandom } from '../../core/index.js';
 import { decodePrivateKey, signKey } from '../../crypto/index.js';
@@ -78,6 +78,7 @@ async function listen(
   const { identity, clock, log, service } = context;
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<TLSSocket>();
+  const handshakes = new Set<Socket>();
   /** Requests under way: the storage outlives them. */
   const running = new Set<Promise<void>>();
 
@@ -115,9 +116,16 @@ async function listen(
       });
     },
   );
-  server.on('tlsClientError', (error) =>
-    log.warn({ error: error.message }, 'a client refused the XFTP relay, or the reverse'),
-  );
+  server.on('tlsClientError', (error, socket) => {
+    log.warn({ error: error.message }, 'a client refused the XFTP relay, or the reverse');
+    // After a time-out of the handshake Node leaves this to us.
+    socket.destroy();
+  });
+  // Those in the TLS handshake, too: closing waits for every TCP connection.
+  server.on('connection', (socket) => {
+    handshakes.add(socket);
+    socket.once('close', () => handshakes.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port ?? 0, host, resolve);
@@ -145,7 +153,7 @@ async function listen(
     timer.cancel();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const session of sessions) session.destroy();
-    for (const socket of sockets) socket.destroy();
+    for (const socket of [...sockets, ...handshakes]) socket.destroy();
     await Promise.allSettled(running);
     await closed;
     await storage.close();
