@@ -24,6 +24,7 @@ import {
 import { type AgentContext, announce, type FaultPoint } from './context.js';
 import { Cleanup } from './deletion/cleanup.js';
 import { Deletion } from './deletion/deletion.js';
+import { AgentError } from './errors.js';
 import { SmpNetwork } from './network/network.js';
 import { Operations } from './operations.js';
 import { Receiver } from './receiving/receiver.js';
@@ -119,10 +120,11 @@ class AgentHandle implements Agent {
   }
 
   async start(): Promise<void> {
-    const { ctx, deletion, cleanup } = this.#parts;
-    ctx.operations.resume();
-    if (this.#state !== 'opened') return;
+    if (this.#state === 'closed') throw new AgentError({ type: 'INACTIVE' });
+    await this.resume();
+    if (this.#state === 'started') return;
     this.#state = 'started';
+    const { ctx, deletion, cleanup } = this.#parts;
     await ctx.deliveries.start();
     await ctx.commands.start();
     deletion.start();
@@ -130,13 +132,21 @@ class AgentHandle implements Agent {
   }
 
   async suspend(waitMs = suspendWait): Promise<void> {
-    await this.#ctx.operations.suspend(waitMs);
+    const { ctx, receiver } = this.#parts;
+    await ctx.operations.suspend(waitMs);
+    // A message may wait for a handshake that is held back now: it is not waited for longer than for the rest.
+    const timeout = new AbortController();
+    await Promise.race([receiver.idle(), ctx.operations.sleep(waitMs, timeout.signal)]);
+    timeout.abort();
     await announce(this.#ctx, { type: 'SUSPENDED' });
   }
 
   async resume(): Promise<void> {
-    this.#ctx.operations.resume();
-    this.#parts.pool.wake();
+    const { ctx, pool, receiver } = this.#parts;
+    if (!ctx.operations.isSuspended) return;
+    ctx.operations.resume();
+    if (receiver.takeLeft()) pool.reconnect();
+    else pool.wake();
   }
 
   async close(): Promise<void> {

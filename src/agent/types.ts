@@ -316,7 +316,10 @@ export interface SubscriptionCounts {
 export interface Agent {
   /** Starts workers (deliveries, commands, clean-up). Before it nothing touches the network. */
   start(): Promise<void>;
-  /** Stops starting network operations, waits up to `waitMs` for running ones, then raises SUSPENDED. */
+  /**
+   * Starts no network operation any more, waits up to `waitMs` for running ones, then raises SUSPENDED. Messages stay
+   * with their relays until {@link resume} (or {@link start}, which resumes).
+   */
   suspend(waitMs?: number): Promise<void>;
   /** Continues after {@link suspend}. */
   resume(): Promise<void>;

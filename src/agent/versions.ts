@@ -23,3 +23,9 @@ export const agentVersions: VersionRange<AgentVersion> = { min: AgentV.DuplexHan
 export function agentVersion(n: number): AgentVersion {
   return n as AgentVersion;
 }
+
+/** The lower of two versions. */
+export function lowerVersion<V extends number>(a: V, b: V): V {
+  if (a < b) return a;
+  return b;
+}

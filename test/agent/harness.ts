@@ -96,6 +96,8 @@ export interface PartyOptions {
   readonly logger?: Logger;
   readonly faults?: (point: FaultPoint) => void;
   readonly path?: string;
+  /** The handler from the first event on. */
+  readonly onEvent?: Recorder['onEvent'];
 }
 
 /** An agent with one user, its store and its recorder. */
@@ -190,6 +192,7 @@ export class World {
       logger,
     });
     const recorder = new Recorder();
+    recorder.onEvent = options.onEvent;
     const known = await store.read((tx) => tx.db.selectFrom('agent_users').select('id').execute());
     const agent = await openAgent({
       store,

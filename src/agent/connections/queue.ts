@@ -15,6 +15,7 @@ import type { Urgency } from '../network/network.js';
 import type { NewRcvQueue, NewSndQueue } from '../rows/queues.js';
 import type { LinkCreds, RcvQueue, SndQueue } from '../state/connection.js';
 import type { UserId } from '../types.js';
+import { lowerVersion } from '../versions.js';
 
 /** A queue that a server made for us, not stored yet, and the connection on which it is subscribed. */
 export interface MadeQueue {
@@ -138,7 +139,6 @@ export function newSndQueue(
   },
 ): NewSndQueue {
   const e2eKey = generateKeyPair('x25519', ctx.random);
-  const { max } = smpClientRange;
   return {
     server: address.server,
     sndId: address.senderId,
@@ -149,7 +149,7 @@ export function newSndQueue(
     status: options.secured === undefined ? 'new' : 'secured',
     primary: true,
     replacesId: options.replacesId,
-    clientVersion: options.clientVersion < max ? options.clientVersion : max,
+    clientVersion: lowerVersion(options.clientVersion, smpClientRange.max),
   };
 }
 

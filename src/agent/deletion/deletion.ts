@@ -2,7 +2,7 @@ import { Mutex } from '../../core/index.js';
 import { formatServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
 import { type AgentContext, errorJson, raise, transaction } from '../context.js';
-import { type AgentErrorJson, connError, isTemporaryOrHostError } from '../errors.js';
+import { type AgentErrorJson, isTemporaryOrHostError } from '../errors.js';
 import { deleteRcvQueue, findConn, saveConn } from '../rows/connections.js';
 import { hasPendingDeliveries } from '../rows/messages.js';
 import { loadDeletedRcvQueues } from '../rows/queues.js';
@@ -36,13 +36,13 @@ export class Deletion {
     await this.#running;
   }
 
-  /** Marks connections deleted; those without receive queues go at once. */
+  /** Marks connections deleted; those without receive queues go at once, those that are gone already are skipped. */
   async delete(tx: Tx, connIds: readonly ConnId[], waitDelivery: boolean): Promise<void> {
     const ctx = this.#ctx;
     const marked: ConnId[] = [];
     for (const connId of connIds) {
       const conn = await findConn(ctx, tx, connId);
-      if (conn === undefined) throw connError('NOT_FOUND');
+      if (conn === undefined || conn.deleted) continue;
       const { userId, rcvQueues } = conn;
       const queues = [...rcvQueues];
       tx.onCommit(() => {

@@ -213,6 +213,9 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
       return closing;
     },
     setUserServers: (userId, servers) => ctx.servers.set(userId, servers),
+    setWorkFolder(folder) {
+      ctx.workFolder = folder;
+    },
     setNetworkConfig: (config) => sessions.setNetwork(config),
     testServer: (userId, server) => testXftpServer(ctx, userId, server),
     sendFile: (tx, params) => sendFile(ctx, tx, params),

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Clock, Logger, RandomSource } from '../../core/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import { base64urlUnpadded } from '../../wire/index.js';
@@ -16,7 +17,8 @@ export interface FileContext {
   readonly random: RandomSource;
   readonly logger: Logger;
   readonly handler: FileHandler;
-  readonly workFolder: string;
+  /** Where new jobs get their folders. */
+  workFolder: string;
   readonly sessions: XftpSessions;
   readonly servers: FileServers;
   readonly transfers: Transfers;
@@ -38,15 +40,15 @@ export function newFileId(random: RandomSource): string {
   return base64urlUnpadded(random.bytes(12));
 }
 
-/** The name of a job's folder: when it was made, and its id, which makes it unique. */
-export function folderName(clock: Clock, fileId: string, kind: 'rcv' | 'snd'): string {
-  const stamp = new Date(clock.now())
+/** The path of a job's folder: its name says when it was made; the id makes it unique. */
+export function folderName(ctx: FileContext, fileId: string, kind: 'rcv' | 'snd'): string {
+  const stamp = new Date(ctx.clock.now())
     .toISOString()
     .replace(/[-:]/g, '')
     .replace('T', '_')
     .replace('.', '_')
     .replace('Z', '');
-  return `${stamp}_${fileId}_${kind}.xftp`;
+  return path.resolve(ctx.workFolder, `${stamp}_${fileId}_${kind}.xftp`);
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   FileCipherError,
   type FileDescription,
   parseFileDescription,
+  syncFolder,
   validateFileDescription,
 } from '../../xftp/index.js';
 import { type AgentError, isHostError, isTemporaryOrHostError } from '../errors.js';
@@ -44,7 +45,7 @@ export async function receiveFile(ctx: FileContext, tx: Tx, params: ReceiveFileP
   const { userId, target, description } = params;
   validateFileDescription(description, 'recipient');
   const fileId = newFileId(ctx.random);
-  const folder = folderName(ctx.clock, fileId, 'rcv');
+  const folder = folderName(ctx, fileId, 'rcv');
   const common = {
     user_id: userId,
     status: 'receiving',
@@ -102,7 +103,7 @@ export async function downloadChunk(ctx: FileContext, job: RcvChunkJob, lane: nu
       }
       const file = await ctx.store.read((tx) => liveRcvFile(tx, job.rcvFileId));
       if (file === undefined || signal.aborted) return undefined;
-      const folder = path.join(ctx.workFolder, chunkFolder(file.file));
+      const folder = path.resolve(ctx.workFolder, chunkFolder(file.file));
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const recipient = { id: job.replica.id, key: storedKey(job.replica.key) };
       await ctx.sessions.use(job.userId, job.server, `rcv ${lane}`, (client) =>
@@ -183,7 +184,7 @@ export const partialTarget = (file: Pick<RcvFileRow, 'target_path' | 'file_id'>)
 /** Checks and decrypts a file whose chunks are all there. */
 export async function decryptReceived(ctx: FileContext, file: RcvFileRow): Promise<void> {
   return ctx.transfers.run(rcvKey(file.id), async (signal) => {
-    const folder = path.join(ctx.workFolder, chunkFolder(file));
+    const folder = path.resolve(ctx.workFolder, chunkFolder(file));
     const chunkPath = (chunkNo: number): string => path.join(folder, String(chunkNo));
     try {
       const parts = await ctx.store.transaction(async (tx) => {
@@ -260,6 +261,7 @@ async function finishFile(ctx: FileContext, file: RcvFileRow, chunks: Chunks, si
     await rm(partial, { force: true });
     throw e;
   });
+  await syncFolder(path.dirname(file.target_path));
   await ctx.store.transaction(async (tx) => {
     if ((await liveRcvFile(tx, file.id)) === undefined) return;
     await setRcvStatus(tx, file.id, 'complete');
@@ -272,7 +274,7 @@ async function finishFile(ctx: FileContext, file: RcvFileRow, chunks: Chunks, si
 /** The file is a description: reads it, and goes on with what it describes. */
 async function finishRedirect(ctx: FileContext, file: RcvFileRow, chunks: Chunks, signal: AbortSignal): Promise<void> {
   const target = {
-    filePath: path.join(ctx.workFolder, file.folder, 'xftp.redirect-decrypted'),
+    filePath: path.resolve(ctx.workFolder, file.folder, 'xftp.redirect-decrypted'),
     cryptoArgs: randomCryptoFileArgs(ctx.random),
   };
   await decryptFile(chunks, target, signal);

@@ -122,7 +122,7 @@ export async function cleanUp(ctx: FileContext): Promise<void> {
 }
 
 async function removeFolder(ctx: FileContext, folder: string): Promise<void> {
-  if (folder !== '') await rm(path.join(ctx.workFolder, folder), { recursive: true, force: true });
+  if (folder !== '') await rm(path.resolve(ctx.workFolder, folder), { recursive: true, force: true });
 }
 
 async function cleanReceived(ctx: FileContext): Promise<void> {

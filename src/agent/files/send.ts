@@ -48,7 +48,8 @@ const attemptsBeforeMove = 5;
 /** Names {@link Transfers} of an upload. */
 export const sndKey = (id: number): string => `snd ${id}`;
 
-const encryptedFile = (ctx: FileContext, folder: string): string => path.join(ctx.workFolder, folder, 'xftp.encrypted');
+const encryptedFile = (ctx: FileContext, folder: string): string =>
+  path.resolve(ctx.workFolder, folder, 'xftp.encrypted');
 
 function newRow(
   ctx: FileContext,
@@ -70,7 +71,7 @@ function newRow(
     file_key: ctx.random.bytes(32),
     nonce: ctx.random.bytes(24),
     digest: null,
-    folder: folderName(ctx.clock, fileId, 'snd'),
+    folder: folderName(ctx, fileId, 'snd'),
     created_at: ctx.clock.now(),
   };
 }
@@ -121,7 +122,7 @@ export async function encryptForUpload(ctx: FileContext, file: SndFileRow): Prom
         return true;
       });
       if (!live) return;
-      await mkdir(path.join(ctx.workFolder, file.folder), { recursive: true, mode: 0o700 });
+      await mkdir(path.resolve(ctx.workFolder, file.folder), { recursive: true, mode: 0o700 });
       const source = await sourceOf(ctx, file);
       const plan = planEncryption(file.file_name, await cryptoFileSize(source), file.content !== null);
       const keys = { key: file.file_key, nonce: file.nonce };
@@ -142,7 +143,7 @@ async function sourceOf(ctx: FileContext, file: SndFileRow): Promise<CryptoFile>
   const { source_path, source_key: fileKey, source_nonce: fileNonce, content } = file;
   if (content !== null) {
     const source = {
-      filePath: path.join(ctx.workFolder, file.folder, 'direct.yaml'),
+      filePath: path.resolve(ctx.workFolder, file.folder, 'direct.yaml'),
       cryptoArgs: randomCryptoFileArgs(ctx.random),
     };
     await writeCryptoFile(source, onePiece(utf8Bytes(content)));

@@ -133,6 +133,8 @@ export interface FileAgent {
   setUserServers(userId: UserId, servers: readonly ServerCfg[]): void;
   /** Connections are made again with the new settings. */
   setNetworkConfig(config: NetworkConfig): void;
+  /** Where jobs that begin from now on keep their files; those under way stay where they are. */
+  setWorkFolder(folder: string): void;
   testServer(userId: UserId, server: ServerText): Promise<XftpTestFailure | undefined>;
 
   /** Starts an upload: SFPROG, then SFDONE or SFERR follow. */

@@ -31,7 +31,7 @@ import {
 import { updateRcvQueue } from '../rows/queues.js';
 import { insertConfirmation } from '../rows/requests.js';
 import { type Conn, connKind, type RcvQueue } from '../state/connection.js';
-import { AgentV, type AgentVersion, agentVersions } from '../versions.js';
+import { AgentV, agentVersions, lowerVersion } from '../versions.js';
 import { ratchetFailure } from './ratchet-failure.js';
 import type { ReceiveResult } from './receive.js';
 
@@ -76,8 +76,6 @@ function opened(result: DecryptResult): Opened | undefined {
   throw ratchetFailure(result.error);
 }
 
-const limited = (v: AgentVersion): AgentVersion => (v < AgentV.Current ? v : AgentV.Current);
-
 /** Sets what the queue layer agreed on. */
 async function agreeQueue(
   tx: Tx,
@@ -85,10 +83,9 @@ async function agreeQueue(
   received: ReceivedConfirmation,
   status: RcvQueue['status'],
 ): Promise<void> {
-  const { max } = smpClientRange;
   rq.e2eKey = boxKey(received.secret);
   rq.status = status;
-  rq.clientVersion = received.clientVersion < max ? received.clientVersion : max;
+  rq.clientVersion = lowerVersion(received.clientVersion, smpClientRange.max);
   await updateRcvQueue(tx, rq, received.secret);
 }
 
@@ -105,7 +102,7 @@ async function fromJoiner(
   const { confirmation, e2e } = received;
   const keys = await loadE2EKeys(tx, conn.connId);
   if (keys === undefined) throw internalError('no e2e keys of the invitation');
-  const agentVersion = limited(confirmation.agentVersion);
+  const agentVersion = lowerVersion(confirmation.agentVersion, AgentV.Current);
   const pqSupport = conn.pqSupport && pqSupportedBy(agentVersion, e2e.version);
   let result: Opened | undefined;
   try {

@@ -19,7 +19,7 @@ import { updateRcvQueue } from '../rows/queues.js';
 import { type Conn, connKind, type QueueStatus, type RcvQueue } from '../state/connection.js';
 import { connectionStats } from '../state/stats.js';
 import type { MsgMeta } from '../types.js';
-import { AgentV } from '../versions.js';
+import { AgentV, lowerVersion } from '../versions.js';
 import { act } from './act.js';
 import { checkIntegrity } from './integrity.js';
 import { cryptoErrorOf, ratchetFailure, syncStateAfter } from './ratchet-failure.js';
@@ -109,7 +109,7 @@ const canSend = (ratchet: RatchetState): boolean => ratchet.snd !== undefined;
 
 /** A peer that was updated writes a higher version into its messages. */
 async function raiseVersion(ctx: AgentContext, tx: Tx, conn: Conn, theirs: Conn['agentVersion']): Promise<void> {
-  const version = theirs < AgentV.Current ? theirs : AgentV.Current;
+  const version = lowerVersion(theirs, AgentV.Current);
   if (version <= conn.agentVersion) return;
   conn.agentVersion = version;
   await saveConn(ctx, tx, conn);

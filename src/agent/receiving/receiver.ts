@@ -16,6 +16,7 @@ const maxAcks = 3;
 export class Receiver {
   readonly #ctx: AgentContext;
   readonly #running = new Set<Promise<void>>();
+  #left = false;
 
   constructor(ctx: AgentContext) {
     this.#ctx = ctx;
@@ -32,6 +33,10 @@ export class Receiver {
     client: SmpClient,
     delivered: Delivered,
   ): Promise<void> {
+    if (this.#ctx.operations.isSuspended) {
+      this.#left = true;
+      return Promise.resolve();
+    }
     const task = this.#take(session, rcvId, queue, client, delivered).catch((error: unknown) => {
       this.#ctx.logger.error({ error }, 'a message could not be processed: it stays with its relay');
     });
@@ -42,6 +47,13 @@ export class Receiver {
     this.#running.add(task);
     void task.then(() => this.#running.delete(task));
     return task;
+  }
+
+  /** Whether messages were left with their relays while the agent was suspended: they come again when asked for. */
+  takeLeft(): boolean {
+    const left = this.#left;
+    this.#left = false;
+    return left;
   }
 
   /** Resolves when everything that arrived was processed. */
@@ -72,7 +84,7 @@ export class Receiver {
     rcvId: Uint8Array,
   ): Promise<{ connId: string; queueId: number; rcvId: Uint8Array; authKey: SubscribedQueue['authKey'] } | undefined> {
     const ctx = this.#ctx;
-    return ctx.store.read(async (tx) => {
+    return ctx.store.transaction(async (tx) => {
       const serverId = await ctx.servers.id(tx, session.server);
       const row = await tx.db
         .selectFrom('agent_rcv_queues')

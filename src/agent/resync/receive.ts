@@ -22,7 +22,7 @@ import { rememberRatchetKey } from '../rows/messages.js';
 import { enqueueMessage } from '../sending/enqueue.js';
 import { type Conn, connKind } from '../state/connection.js';
 import { connectionStats } from '../state/stats.js';
-import { AgentV } from '../versions.js';
+import { AgentV, lowerVersion } from '../versions.js';
 import { resyncKeys, sendRatchetKey } from './keys.js';
 
 /** The peer's new keys (30-agent.md, section 11): both sides make the same new ratchet of them. */
@@ -37,7 +37,7 @@ export async function receiveRatchetKey(
   if (!isInRange(e2e.version, e2eVersions)) throw versionError();
   const peerHash = ratchetKeyHash(e2e);
   if (!(await rememberRatchetKey(tx, connId, peerHash, ctx.clock.now()))) return 'ack';
-  const version = agentVersion < AgentV.Current ? agentVersion : AgentV.Current;
+  const version = lowerVersion(agentVersion, AgentV.Current);
   if (version > conn.agentVersion) conn.agentVersion = version;
   if (conn.syncState === 'agreed') {
     conn.syncState = 'required';

@@ -11,6 +11,7 @@ import { enqueueMessage } from '../sending/enqueue.js';
 import { type Conn, connKind, isSendProhibited, type RcvQueue, sortQueues } from '../state/connection.js';
 import { canAbortSwitch, connectionStats } from '../state/stats.js';
 import type { ConnectionStats, ConnId, RcvSwitchStatus, SwitchPhase } from '../types.js';
+import { lowerVersion } from '../versions.js';
 
 /** The recipient's side of queue rotation (30-agent.md, section 10): it moves its receive queue to another server. */
 
@@ -131,7 +132,7 @@ export async function receiveQkey(
   const secret = dh(address.dhPublicKey, rq.e2ePrivateKey);
   rq.e2eKey = boxKey(secret);
   rq.status = 'confirmed';
-  rq.clientVersion = clientVersion < smpClientRange.max ? clientVersion : smpClientRange.max;
+  rq.clientVersion = lowerVersion(clientVersion, smpClientRange.max);
   await updateRcvQueue(tx, rq, secret);
   await ctx.commands.enqueue(tx, { connId: conn.connId, serverId: rq.serverId }, '', {
     tag: 'QSECURE',
