@@ -17,6 +17,9 @@ const scenarios = [
   'errors',
 ] as const;
 
+/** What commands marked `newer` leave behind, which the recorded version did not parse. */
+const newer = /\.customData: extra/;
+
 /** `CONFORMANCE=messages,groups npx vitest run test/conformance` runs others, too. */
 const asked = process.env['CONFORMANCE']?.split(',') ?? scenarios;
 
@@ -28,7 +31,10 @@ describe('the bot API answers as the official program', () => {
       const got = normalise(await runScenario(scenario, network.urls));
       const golden = JSON.parse(await readFile(new URL(`./golden/${name}.json`, import.meta.url), 'utf8'));
       const { out } = compare(golden, got);
-      const lines = out.flatMap((o) => [o.step, ...o.lines.map((l) => `    ${l}`)]);
+      const lines = out
+        .map((o) => ({ step: o.step, lines: o.lines.filter((l) => !newer.test(l)) }))
+        .filter((o) => o.lines.length > 0)
+        .flatMap((o) => [o.step, ...o.lines.map((l) => `    ${l}`)]);
       expect(lines.join('\n')).toBe('');
     } finally {
       await network.close();

@@ -23,25 +23,28 @@ const golden = new URL('./golden/', import.meta.url);
  */
 async function presetCards(): Promise<Profile[]> {
   const transcript: unknown = JSON.parse(await readFile(new URL('accept-request.json', golden), 'utf8'));
-  const found = findContact(transcript, 'SimpleX Status');
+  const status = findProfile(transcript, 'SimpleX Status');
+  if (status === undefined) throw new Error('the recorded contact card is not there any more');
   const link = (n: number): string =>
     `simplex:/contact#/?v=2-7&smp=smp%3A%2F%2FPQUV2eL0t7OStZOoAsPEV2QYWt4-xilbakvGUGOItUo%3D%40smp6.simplex.im%2FK1rslx-m5bpXVIdMZg9NLUZ_8JBm8xT${n}`;
   return [
-    { displayName: 'SimpleX Status', fullName: '', image: found.image, contactLink: link(1) },
+    { ...status, contactLink: link(1) },
     { displayName: 'Ask SimpleX Team', fullName: '', contactLink: link(2) },
   ];
 }
 
-function findContact(value: unknown, name: string): { readonly image?: string } {
-  if (typeof value !== 'object' || value === null) return {};
-  if ('displayName' in value && value.displayName === name && 'image' in value && typeof value.image === 'string') {
-    return { image: value.image };
+/** The profile of this name, as the API shows it to others. */
+function findProfile(value: unknown, name: string): Profile | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if ('displayName' in value && value.displayName === name && 'profileId' in value) {
+    const { profileId: _1, localAlias: _2, ...profile } = value as Profile & { profileId?: number; localAlias?: string };
+    return profile;
   }
   for (const v of Object.values(value)) {
-    const found = findContact(v, name);
-    if (found.image !== undefined) return found;
+    const found = findProfile(v, name);
+    if (found !== undefined) return found;
   }
-  return {};
+  return undefined;
 }
 
 /** Starts a network with these actors, each with one user made as `--create-bot-display-name NAME --create-bot-allow-files` does. */

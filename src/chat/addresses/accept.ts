@@ -133,10 +133,11 @@ async function accept(ctx: ChatContext, user: User, requestId: number, incognito
         if (now.conn_status === 'new') {
           await updateConnectionStatus(tx, connection.connection_id, 'snd-ready', ctx.clock.now());
         }
-        const ready = await getContact(tx, user, contact.contactId);
-        await welcome(ctx, tx, user, ready, connection);
       }
-      return { type: 'acceptingContactRequest', user, contact: await getContact(tx, user, contact.contactId) };
+      // As it is before the welcome message changes it.
+      const accepted = await getContact(tx, user, contact.contactId);
+      if (sndSecured) await welcome(ctx, tx, user, accepted, connection);
+      return { type: 'acceptingContactRequest', user, contact: accepted };
     });
   });
 }

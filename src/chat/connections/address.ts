@@ -157,6 +157,7 @@ async function prepare(
       contact_id: prepared?.type === 'contact' ? prepared.contact.contactId : null,
       group_member_id: prepared?.type === 'group' ? prepared.groupMemberId : null,
       via_contact_uri_hash: linkHash(p.link.text),
+      via_contact_uri: p.link.text,
       via_short_link: p.shortLink ?? null,
       via_group_link: p.link.groupLinkId === undefined ? 0 : 1,
       group_link_id: p.link.groupLinkId ?? null,

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { ApiResponse, ChatSettings, CommandOf, Contact, Preferences, User } from '../../api/index.js';
+import type { Tx } from '../../store/index.js';
 import { incognitoProfile } from '../connections/incognito.js';
 import { updateConnection } from '../connections/queries.js';
-import { checkActiveUser, type CommandTable, ok, whenRunning } from '../engine/commands.js';
+import { type CommandTable, checkActiveUser, ok, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, chatFailure } from '../engine/errors.js';
 import { emitDirectItems } from '../items/create.js';
 import { agentConnIdOf, sendDirectMessages } from '../messaging/send.js';
 import { changedFeatureItems } from '../preferences/items.js';
-import type { Tx } from '../../store/index.js';
 import { directProfile } from '../users/direct-profile.js';
 import { sameJson } from '../util/equal.js';
 import {
@@ -146,7 +146,12 @@ function connectionOf(contact: Contact) {
 export function securityCode(hash: Uint8Array): string {
   let n = 0n;
   for (const byte of hash) n = n * 256n + BigInt(byte);
-  return n.toString().match(/.{1,5}/g)?.join(' ') ?? '';
+  return (
+    n
+      .toString()
+      .match(/.{1,5}/g)
+      ?.join(' ') ?? ''
+  );
 }
 
 /** As {@link securityCode}, for tests with associated data. */
@@ -255,9 +260,7 @@ export const contactCommands: CommandTable = {
     return list(ctx, user);
   }),
   ListContacts: whenRunning((ctx, _cmd, user) => list(ctx, user)),
-  APISetContactPrefs: whenRunning((ctx, cmd, user) =>
-    setPreferences(ctx, user, cmd.contactId, () => cmd.preferences),
-  ),
+  APISetContactPrefs: whenRunning((ctx, cmd, user) => setPreferences(ctx, user, cmd.contactId, () => cmd.preferences)),
   SetContactFeature: whenRunning(async (ctx, cmd, user) =>
     setPreferences(ctx, user, await idByName(ctx, user, cmd.contactName), (current) =>
       withOverride(current, cmd.feature, cmd.allowed === undefined ? undefined : { allow: cmd.allowed }),

@@ -40,6 +40,7 @@ export const contactEvents: ConnectionHandlers = {
     const status = { type: 'sndSent', sndProgress: 'complete' } as const;
     const viaProxy = event.proxyServer !== undefined;
     await updateDirectStatuses(ctx, tx, user, connection, [event.msgId], status, viaProxy);
+    await ctx.files?.delivered(ctx, tx, user, connection, event.msgId);
   },
 
   async MWARN(ctx, tx, { user, connection, event }) {

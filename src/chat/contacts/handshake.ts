@@ -1,13 +1,13 @@
 import type { Contact, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
+import { welcome } from '../addresses/accept.js';
+import { parseFailure } from '../addresses/receive.js';
+import { findRequest } from '../addresses/request-rows.js';
 import { incognitoProfile } from '../connections/incognito.js';
-import { chatBanner, linkPq } from '../connections/prepared.js';
 import { readFullLink } from '../connections/links.js';
+import { chatBanner, linkPq } from '../connections/prepared.js';
 import { connectionById, updateConnection, updateConnectionStatus } from '../connections/queries.js';
 import type { ConnectionRow } from '../connections/view.js';
-import { findRequest } from '../addresses/request-rows.js';
-import { parseFailure } from '../addresses/receive.js';
-import { welcome } from '../addresses/accept.js';
 import type { ConnectionInput } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';
 import { emitDirectItems } from '../items/create.js';
@@ -138,7 +138,8 @@ export async function infoReceived(
   tx: Tx,
   { user, connection, event }: ConnectionInput<'INFO'>,
 ): Promise<void> {
-  const ready = connection.conn_status === 'ready' ? connection : await withStatus(ctx, tx, user, connection, 'snd-ready');
+  const ready =
+    connection.conn_status === 'ready' ? connection : await withStatus(ctx, tx, user, connection, 'snd-ready');
   if ((ready.pq_support !== 0) !== event.pqSupport) {
     await messageProblem(ctx, tx, user, 'warning', 'processINFOpqSupport: unexpected pqSupport change');
   }

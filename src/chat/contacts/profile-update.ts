@@ -33,11 +33,13 @@ export async function contactProfileReceived(
       .set({ local_display_name: name, updated_at: now })
       .where('contact_id', '=', contact.contactId)
       .execute();
+    await forgetRequest(tx, contact);
     await freeUnusedName(tx, user.userId, contact.localDisplayName);
   } else {
     await updateContactRow(tx, contact.contactId, {}, now);
   }
-  const toContact = await getContact(tx, user, contact.contactId);
+  const updated = await getContact(tx, user, contact.contactId);
+  const toContact = { ...updated, contactRequestId: contact.contactRequestId };
   if (createItems && toContact.contactUsed) {
     if (isVisibleChange(fromProfile, toReceived)) {
       const rcvDirectEvent = { type: 'profileUpdated', fromProfile, toProfile: toReceived } as const;
@@ -47,6 +49,17 @@ export async function contactProfileReceived(
   }
   await ctx.emit(tx, { type: 'contactUpdated', user, fromContact: contact, toContact });
   return toContact;
+}
+
+/** The request of a connected contact has the name that the contact gives up: as in the official program it goes. */
+async function forgetRequest(tx: Tx, contact: Contact): Promise<void> {
+  if (contact.contactRequestId === undefined || contact.activeConn?.connStatus !== 'ready') return;
+  await tx.db.deleteFrom('contact_requests').where('contact_request_id', '=', contact.contactRequestId).execute();
+  await tx.db
+    .updateTable('contacts')
+    .set({ contact_request_id: null })
+    .where('contact_id', '=', contact.contactId)
+    .execute();
 }
 
 function isVisibleChange(a: Profile, b: Profile): boolean {

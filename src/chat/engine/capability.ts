@@ -1,4 +1,4 @@
-import type { AgentEvent, EventResult, MsgMeta } from '../../agent/index.js';
+import type { AgentEvent, EventResult, FileEvent, MsgMeta } from '../../agent/index.js';
 import type { Contact, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ConnectionRow } from '../connections/view.js';
@@ -88,6 +88,8 @@ export interface Capability extends CommandSource {
   readonly directMessages?: DirectMessageTable;
   /** Of the files capability only. */
   readonly fileHooks?: FileHooks;
+  /** Events of uploads and downloads, in the transactions of the file agent; of the files capability only. */
+  readonly fileEvent?: (ctx: ChatContext, tx: Tx, event: FileEvent) => Promise<void>;
   /** Of the groups capability only. */
   readonly groupHooks?: GroupHooks;
   /** Events of connections with contacts, or that will become contacts. */

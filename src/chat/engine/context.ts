@@ -1,4 +1,4 @@
-import type { Agent, ServerCfg } from '../../agent/index.js';
+import type { Agent, FileAgent, ServerCfg } from '../../agent/index.js';
 import type { ApiEvent, ApiResponse, ParsedCommand, Profile } from '../../api/index.js';
 import type { Clock, KeyedMutex, Logger, RandomSource } from '../../core/index.js';
 import type { Compression } from '../../crypto/index.js';
@@ -43,6 +43,8 @@ export interface ChatState {
 export interface ChatContext {
   readonly store: Store;
   readonly agent: Agent;
+  /** Uploads and downloads; absent in programs without files. */
+  readonly fileAgent: FileAgent | undefined;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly logger: Logger;

@@ -1,4 +1,4 @@
-import type { Agent, AgentHandler, UserServers } from '../../agent/index.js';
+import type { Agent, AgentHandler, FileAgent, FileHandler, UserServers } from '../../agent/index.js';
 import { type ApiEvent, type ApiResponse, isUnsupported, parseCommand } from '../../api/index.js';
 import type { Clock, Logger, RandomSource } from '../../core/index.js';
 import { errorMessage, KeyedMutex } from '../../core/index.js';
@@ -21,6 +21,8 @@ export interface ChatEngineOptions {
   readonly store: Store;
   /** Opens the agent on the same store, with the servers of the agent's users. */
   readonly openAgent: (handler: AgentHandler, servers: ReadonlyMap<number, UserServers>) => Promise<Agent>;
+  /** Opens the file agent on the same store; without it files can neither be sent nor received. */
+  readonly openFileAgent?: ((handler: FileHandler) => FileAgent) | undefined;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly logger: Logger;
@@ -56,6 +58,7 @@ class Engine implements ChatEngine {
   readonly #jobs: Jobs;
   readonly #background = new Set<Promise<void>>();
   #closing = false;
+  #filesStarted = false;
 
   constructor(context: ChatContext, events: EventLog, jobs: Jobs, commands: Commands) {
     this.context = context;
@@ -100,10 +103,13 @@ class Engine implements ChatEngine {
   }
 
   async start(): Promise<void> {
-    const { state, agent, users } = this.context;
+    const { state, agent, fileAgent, users } = this.context;
     if (state.started) return;
     state.started = true;
     await agent.start();
+    if (this.#filesStarted) fileAgent?.resume();
+    else await fileAgent?.start();
+    this.#filesStarted = true;
     await this.#jobs.start();
     for (const c of capabilities) {
       if (c.onStart !== undefined) this.background('start', () => c.onStart?.(this.context) ?? Promise.resolve());
@@ -115,10 +121,11 @@ class Engine implements ChatEngine {
   }
 
   async stop(): Promise<void> {
-    const { state, agent } = this.context;
+    const { state, agent, fileAgent } = this.context;
     if (!state.started) return;
     state.started = false;
     this.#jobs.stop();
+    fileAgent?.suspend();
     await agent.suspend();
   }
 
@@ -142,6 +149,7 @@ class Engine implements ChatEngine {
     this.#closing = true;
     this.context.state.started = false;
     this.#jobs.stop();
+    await this.context.fileAgent?.close();
     await this.context.agent.close();
     await Promise.all(this.#background);
     await this.events.flush();
@@ -177,6 +185,11 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
     return map;
   });
   const agent = await o.openAgent(new AgentDispatcher(capabilities, ctx), servers);
+  const fileEvent = capabilities.map((c) => c.fileEvent).find((f) => f !== undefined);
+  const fileAgent = o.openFileAgent?.({
+    fileEvent: async (tx, event) => fileEvent?.(ctx(), tx, event),
+  });
+  for (const [userId, { xftp }] of servers) fileAgent?.setUserServers(userId, xftp);
   const state: ChatState = {
     started: false,
     filesFolder: o.options.filesFolder,
@@ -187,6 +200,7 @@ export async function openChatEngine(o: ChatEngineOptions): Promise<ChatEngine> 
   const context: ChatContext = {
     store: o.store,
     agent,
+    fileAgent,
     clock: o.clock,
     random: o.random,
     logger: o.logger,

@@ -11,6 +11,8 @@ import type { Tx } from '../../store/index.js';
 import type { AddressRow } from '../addresses/queries.js';
 import type { KnownLink } from '../connections/links.js';
 import type { ConnectionRow } from '../connections/view.js';
+import type { Composed } from '../messages/composed.js';
+import type { SendOptions } from '../messages/send.js';
 import type { ChatEventOf, ChatVersionRange } from '../protocol/index.js';
 import type { ChatContext } from './context.js';
 
@@ -53,6 +55,14 @@ export interface GroupHooks {
     user: User,
     link: { readonly connFullLink: string; readonly connShortLink?: string | undefined },
     data: ContactShortLinkData,
+  ): Promise<ApiResponse>;
+  /** Sends messages to a group or support chat, as `/_send` does: for forwards. */
+  sendMessages(
+    ctx: ChatContext,
+    user: User,
+    ref: ChatRef,
+    messages: readonly Composed[],
+    options: SendOptions,
   ): Promise<ApiResponse>;
   /** A request at a group link. */
   linkRequest(ctx: ChatContext, tx: Tx, request: IncomingRequest): Promise<void>;

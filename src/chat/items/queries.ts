@@ -136,11 +136,7 @@ export async function itemReactions(tx: Tx, row: ItemRow): Promise<CIReactionCou
   if (row.shared_msg_id === null) return [];
   const query = tx.db
     .selectFrom('chat_item_reactions')
-    .select((e) => [
-      'reaction',
-      e.fn.max('reaction_sent').as('own'),
-      e.fn.countAll().as('total'),
-    ])
+    .select((e) => ['reaction', e.fn.max('reaction_sent').as('own'), e.fn.countAll().as('total')])
     .where('shared_msg_id', '=', row.shared_msg_id)
     .groupBy('reaction')
     .orderBy('reaction');

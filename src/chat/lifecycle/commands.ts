@@ -9,6 +9,7 @@ const apiVersion = '6.4.3.1';
 async function useFolder(ctx: ChatContext, folder: 'filesFolder' | 'tempFolder', path: string): Promise<void> {
   await mkdir(path, { recursive: true });
   ctx.state[folder] = path;
+  if (folder === 'tempFolder') ctx.fileAgent?.setWorkFolder(path);
 }
 
 /** Starting and stopping, folders, help. */

@@ -1,11 +1,11 @@
 import type { ServerText } from '../../agent/index.js';
+import { AgentError } from '../../agent/index.js';
 import type { ContactRef } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { agentIdView } from '../connections/view.js';
 import type { OtherHandlers } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';
 import { toChatError } from '../engine/errors.js';
-import { AgentError } from '../../agent/index.js';
 
 /** Events of the network, which belong to no single connection. */
 export const networkEvents: OtherHandlers = {

@@ -12,6 +12,8 @@ CREATE TABLE group_item_progress (
   rcvd_ok INTEGER NOT NULL DEFAULT 0,
   rcvd_bad INTEGER NOT NULL DEFAULT 0
 );
+-- the full link that was joined
+ALTER TABLE connections ADD COLUMN via_contact_uri TEXT;
 `;
 
 export interface GroupItemProgressTable {

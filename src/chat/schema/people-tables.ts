@@ -99,6 +99,7 @@ export interface ConnectionsTable {
   group_link_id: Generated<string | null>;
   xcontact_id: Generated<string | null>;
   via_contact_uri_hash: Generated<string | null>;
+  via_contact_uri: Generated<string | null>;
   via_short_link: Generated<string | null>;
   custom_user_profile_id: Generated<number | null>;
   contact_conn_initiated: Generated<number>;

@@ -1,9 +1,9 @@
 import type { ApiResponse, NetworkConfig, ServerProtocol, User, UserServer } from '../../api/index.js';
-import { checkActiveUser, type CommandTable, forUser, ok, whenRunning } from '../engine/commands.js';
-import type { ChatContext } from '../engine/context.js';
-import { commandFailure } from '../engine/errors.js';
 import { parseServerWithAuth } from '../../smp/index.js';
 import { DecodeError } from '../../wire/index.js';
+import { type CommandTable, checkActiveUser, forUser, ok, whenRunning } from '../engine/commands.js';
+import type { ChatContext } from '../engine/context.js';
+import { commandFailure } from '../engine/errors.js';
 import { replaceServers, storedServers, userServers } from './queries.js';
 
 async function shownServers(ctx: ChatContext, user: User, protocols: readonly ServerProtocol[]): Promise<ApiResponse> {
@@ -44,14 +44,18 @@ async function setServers(
   await ctx.store.transaction(async (tx) => {
     await replaceServers(tx, user.userId, protocol, checked, ctx.clock.now());
     const servers = await userServers(tx, ctx.options, user.userId);
-    tx.onCommit(() => ctx.agent.setUserServers(Number(user.agentUserId), servers));
+    tx.onCommit(() => {
+      ctx.agent.setUserServers(Number(user.agentUserId), servers);
+      ctx.fileAgent?.setUserServers(Number(user.agentUserId), servers.xftp);
+    });
   });
   return ok(user);
 }
 
 async function test(ctx: ChatContext, user: User, protocol: ServerProtocol, server: string): Promise<ApiResponse> {
   const testServer = checkServer(protocol, server);
-  const failure = await ctx.agent.testServer(Number(user.agentUserId), testServer);
+  const tester = protocol === 'xftp' && ctx.fileAgent !== undefined ? ctx.fileAgent : ctx.agent;
+  const failure = await tester.testServer(Number(user.agentUserId), testServer);
   return {
     type: 'serverTestResult',
     user,

@@ -29,7 +29,10 @@ export async function createUser(ctx: ChatContext, given: Profile | undefined, p
       await insertContact(tx, created, card, {}, now);
     }
     const servers = await userServers(tx, ctx.options, userId);
-    tx.onCommit(() => ctx.agent.setUserServers(agentUserId, servers));
+    tx.onCommit(() => {
+      ctx.agent.setUserServers(agentUserId, servers);
+      ctx.fileAgent?.setUserServers(agentUserId, servers.xftp);
+    });
     return activateUser(tx, ctx.users, userId);
   });
   return user;
