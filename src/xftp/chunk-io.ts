@@ -37,6 +37,16 @@ export async function writeFully(file: FileHandle, data: Uint8Array, position: n
   }
 }
 
+/** Makes renames in a folder durable, where the system can do that. */
+export async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r');
+    await handle.sync().finally(() => handle.close());
+  } catch {
+    // Windows does not sync folders.
+  }
+}
+
 /** Resolves when the stream has taken the bytes, so that the memory may be used again. */
 export function writeTo(stream: Writable, data: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -14,9 +14,10 @@ import {
   writeFileHeader,
 } from '../crypto/index.js';
 import { concat, DecodeError, decodePrefix, encode, equalBytes } from '../wire/index.js';
-import { readFully, sliceSize, writeFully } from './chunk-io.js';
+import { readFully, sliceSize } from './chunk-io.js';
 import { layOutChunks, prepareChunkSizes, singleChunkSize } from './chunks.js';
 import { maxFileSize, tagSize } from './constants.js';
+import { ReadAhead, WriteBehind } from './slices.js';
 
 export type FileCipherErrorCode =
   /** Too large to send. */
@@ -104,35 +105,6 @@ export interface EncryptedFile {
     readonly size: number;
     readonly digest: Uint8Array;
   }[];
-}
-
-/** Two buffers that take turns: one is written while the other is filled. */
-class WriteBehind {
-  readonly #file: FileHandle;
-  readonly #buffers = [Buffer.allocUnsafe(sliceSize), Buffer.allocUnsafe(sliceSize)] as const;
-  #turn: 0 | 1 = 0;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  /** The buffer to fill now. */
-  get buffer(): Buffer {
-    return this.#buffers[this.#turn];
-  }
-
-  /** Writes `data`, a part of {@link buffer}; the next buffer may be filled at once. */
-  async write(data: Uint8Array, position: number): Promise<void> {
-    await this.#writing;
-    this.#writing = writeFully(this.#file, data, position);
-    this.#writing.catch(() => {});
-    this.#turn = this.#turn === 0 ? 1 : 0;
-  }
-
-  finish(): Promise<void> {
-    return this.#writing;
-  }
 }
 
 /**
@@ -301,33 +273,26 @@ async function decryptInto(
   let start: FileStart | undefined;
   let position = 0;
   let written = 0;
+  const input = new ReadAhead(chunks.paths);
   try {
-    for (const path of chunks.paths) {
-      const input = await open(path, 'r');
-      try {
-        for (let offset = 0; ; ) {
-          signal?.throwIfAborted();
-          const { buffer } = output;
-          const slice = buffer.subarray(0, await readFully(input, buffer, offset));
-          if (slice.length === 0) break;
-          whole.update(slice);
-          const plain = slice.subarray(0, Math.max(0, Math.min(slice.length, end - position)));
-          if (plain.length < slice.length) tag.set(slice.subarray(plain.length), Math.max(0, position - end));
-          box.open(plain, plain);
-          start ??= readStart(plain, end);
-          const from = position === 0 ? start.contentStart : 0;
-          const content = plain.subarray(from, Math.max(from, Math.min(plain.length, start.contentEnd - position)));
-          if (content.length > 0) {
-            save?.seal(content, content);
-            await output.write(content, written);
-            written += content.length;
-          }
-          position += slice.length;
-          offset += slice.length;
-        }
-      } finally {
-        await input.close();
+    for (;;) {
+      signal?.throwIfAborted();
+      const slice = await input.next();
+      if (slice === undefined) break;
+      whole.update(slice);
+      const plain = slice.subarray(0, Math.max(0, Math.min(slice.length, end - position)));
+      if (position + slice.length > chunks.size) break;
+      if (plain.length < slice.length) tag.set(slice.subarray(plain.length), Math.max(0, position - end));
+      box.open(plain, plain);
+      start ??= readStart(plain, end);
+      const from = position === 0 ? start.contentStart : 0;
+      const content = plain.subarray(from, Math.max(from, Math.min(plain.length, start.contentEnd - position)));
+      if (content.length > 0) {
+        save?.seal(content, content);
+        await output.write(content, written);
+        written += content.length;
       }
+      position += slice.length;
     }
     if (position !== chunks.size) throw new FileCipherError('XFTP_FILE_SIZE', 'a chunk changed while it was read');
     if (!equalBytes(whole.digest(), chunks.digest)) {
@@ -337,6 +302,7 @@ async function decryptInto(
     if (save !== undefined) await output.write(save.tag(), written);
     await output.finish();
   } finally {
+    await input.close();
     await output.finish().catch(() => {});
   }
   return { contentSize: written, fileName: start?.fileName ?? '' };

@@ -11,7 +11,7 @@ import {
 import { agentMigrations } from '../../src/agent/schema.js';
 import { type Clock, type Logger, silentLogger, systemClock, systemRandom } from '../../src/core/index.js';
 import { networkConfig } from '../../src/smp/index.js';
-import { openSqliteStore, type Store } from '../../src/store/index.js';
+import { openPostgresStore, openSqliteStore, type Store } from '../../src/store/index.js';
 import type { Cleanup } from './support.js';
 
 /** A file agent with one user, its database, and what it told. */
@@ -27,6 +27,9 @@ export interface TestAgent {
   close(): Promise<void>;
 }
 
+/** With this variable the agents' databases are schemas of PostgreSQL. */
+const postgresUrl = process.env.FANION_TEST_POSTGRES;
+
 /** Speaks up about what nobody expects. */
 const logger: Logger = { ...silentLogger, error: (fields, message) => console.error(message, fields) };
 
@@ -37,12 +40,15 @@ export async function openTestAgent(
 ): Promise<TestAgent> {
   const folder = options.folder ?? cleanup.folder();
   const clock = options.clock ?? systemClock;
-  const store = await openSqliteStore({
-    path: path.join(folder, 'agent.db'),
-    migrations: [...agentMigrations, ...fileMigrations],
-    clock,
-    logger,
-  });
+  const base = { migrations: [...agentMigrations, ...fileMigrations], clock, logger };
+  const store =
+    postgresUrl === undefined
+      ? await openSqliteStore({ ...base, path: path.join(folder, 'agent.db') })
+      : await openPostgresStore({
+          ...base,
+          url: postgresUrl,
+          schema: path.basename(folder).replaceAll('-', '_').toLowerCase(),
+        });
   const userId = await store.transaction(async (tx) => {
     const { rows } = await tx.execute<{ id: number }>('SELECT id FROM agent_users LIMIT 1');
     if (rows[0] !== undefined) return rows[0].id;

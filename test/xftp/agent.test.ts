@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/core/index.js';
 import { randomCryptoFileArgs, readCryptoFileWhole, writeCryptoFile } from '../../src/crypto/index.js';
 import { networkConfig } from '../../src/smp/index.js';
 import {
@@ -307,5 +308,71 @@ describe('what goes wrong', () => {
       testStep: 'connect',
       testError: { type: 'BROKER', brokerErr: { type: 'NETWORK' } },
     });
+  });
+});
+
+describe('servers that are lost', () => {
+  /** Time goes by, as fast as the machine allows. */
+  function timePasses(clock: ManualClock): void {
+    const timer = setInterval(() => clock.advance(500), 10);
+    cleanup.add(() => clearInterval(timer));
+  }
+
+  it('in the middle of an upload: the rest goes to another one', async () => {
+    const folder = cleanup.folder();
+    const options = { prefix: path.join(folder, 'lost') };
+    const lost = await cleanup.relay(options);
+    const good = await cleanup.relay();
+    const clock = new ManualClock(Date.now());
+    const alice = await openTestAgent(cleanup, [lost.address, good.address], { clock, lanes: 1 });
+    const file = randomFile(alice.folder, 'f', 60_000_000);
+    const sending = send(alice, { filePath: file.path });
+    await alice.wait((e) => (e.type === 'SFPROG' ? true : undefined));
+    await lost.close();
+    timePasses(clock);
+    const done = await sending;
+    const again = await cleanup.relay({ ...options, port: lost.port });
+    expect(again.address).toBe(lost.address);
+    const target = path.join(alice.folder, 'target');
+    expect(
+      await outcome(alice, await receive(alice, done.recipientDescriptions[0] as Description, target)),
+    ).toMatchObject({
+      type: 'RFDONE',
+    });
+    expect(readFileSync(target).equals(file.content)).toBe(true);
+  });
+
+  it('for ever: the download ends with an error when its time is over', async () => {
+    const relay = await cleanup.relay();
+    const clock = new ManualClock(Date.now());
+    const alice = await openTestAgent(cleanup, [relay.address], { clock });
+    const done = await send(alice, { filePath: randomFile(alice.folder, 'f', 1000).path });
+    await relay.close();
+    const fileId = await receive(
+      alice,
+      done.recipientDescriptions[0] as Description,
+      path.join(alice.folder, 'target'),
+    );
+    const timer = setInterval(() => clock.advance(600_000), 10);
+    cleanup.add(() => clearInterval(timer));
+    expect(await outcome(alice, fileId)).toMatchObject({
+      type: 'RFERR',
+      error: { type: 'FILE', fileErr: { type: 'NO_FILE' } },
+    });
+  });
+
+  it('while files are deleted: the deletion waits, also over a restart', async () => {
+    const options = { prefix: path.join(cleanup.folder(), 'relay') };
+    const relay = await cleanup.relay(options);
+    const folder = cleanup.folder();
+    const alice = await openTestAgent(cleanup, [relay.address], { folder });
+    const done = await send(alice, { filePath: randomFile(folder, 'f', 5_000_000).path });
+    await relay.close();
+    await alice.store.transaction((tx) => alice.files.deleteSndFileRemote(tx, alice.userId, done.senderDescription));
+    await alice.close();
+    const back = await cleanup.relay({ ...options, port: relay.port });
+    expect(back.usedStorage).toBeGreaterThan(0);
+    await openTestAgent(cleanup, [], { folder });
+    await until(() => back.usedStorage === 0);
   });
 });

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { base64url, decodeBase64url, equalBytes } from '../../wire/index.js';
-import { type BodyReader, sliceSize, writeFully } from '../../xftp/index.js';
+import { type BodyReader, sliceSize, syncFolder, writeFully } from '../../xftp/index.js';
 
 /** What became of an upload. */
 export type StoredChunk = 'stored' | 'SIZE' | 'DIGEST' | 'FILE_IO' | 'TIMEOUT';
@@ -55,7 +55,10 @@ export class ChunkFiles {
       } finally {
         await file.close();
       }
-      if (result === 'stored') await rename(temporary, this.path(fileName));
+      if (result === 'stored') {
+        await rename(temporary, this.path(fileName));
+        await syncFolder(this.folder);
+      }
     } catch {
       result = 'FILE_IO';
     }

@@ -103,7 +103,9 @@ async function listen(
       socket.once('close', () => sockets.delete(socket));
       socket.setNoDelay(true);
       const connection = new XftpServerSession(context, new Uint8Array(finished), socket.alpnProtocol !== false);
-      const session = performServerHandshake(socket, { settings: { initialWindowSize: xftpWindows.stream } });
+      const session = performServerHandshake(socket, {
+        settings: { initialWindowSize: xftpWindows.stream, maxConcurrentStreams: 100 },
+      });
       sessions.add(session);
       session.on('error', () => {});
       session.once('close', () => sessions.delete(session));
