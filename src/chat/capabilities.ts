@@ -8,6 +8,7 @@ import { contactMessages } from './contacts/receive.js';
 import type { Capability } from './engine/capability.js';
 import { lifecycleCommands } from './lifecycle/commands.js';
 import { networkEvents } from './lifecycle/events.js';
+import { messages } from './messages/index.js';
 import { serverCommands } from './servers/commands.js';
 import { userCommands } from './users/commands.js';
 import { profileCommands } from './users/profile-commands.js';
@@ -27,4 +28,5 @@ export const capabilities: readonly Capability[] = [
     contactEvents,
     directMessages: contactMessages,
   },
+  messages,
 ];

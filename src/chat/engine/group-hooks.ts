@@ -1,5 +1,6 @@
 import type {
   ApiResponse,
+  ChatRef,
   Contact,
   ContactShortLinkData,
   GroupInfo,

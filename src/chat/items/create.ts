@@ -185,7 +185,8 @@ export async function createDirectItems(
     });
     out.push({
       chatInfo: { type: 'direct', contact },
-      chatItem: itemView(row, directParties, noExtras, now, formatText),
+      // As in the official program, events and answers show these items without the shared id that they have.
+      chatItem: itemView({ ...row, shared_msg_id: null }, directParties, noExtras, now, formatText),
     });
   }
   if (attention && items.length > 0) await touchContact(tx, contact.contactId, now);
