@@ -76,7 +76,7 @@ function shortLink(link: ShortLink): KnownLink {
 /** The group link id in the client data of a full link. */
 function groupLinkIdOf(clientData: string | undefined): string | undefined {
   const data = clientData === undefined ? undefined : parseJson(clientData);
-  return isJsonObject(data) && typeof data['groupLinkId'] === 'string' ? data['groupLinkId'] : undefined;
+  return isJsonObject(data) && typeof data.groupLinkId === 'string' ? data.groupLinkId : undefined;
 }
 
 /** The agent's short link as the API shows and the database keeps it. */
