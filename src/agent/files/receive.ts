@@ -9,6 +9,7 @@ import {
   decryptFile,
   FileCipherError,
   type FileDescription,
+  maxFileSize,
   parseFileDescription,
   syncFolder,
   validateFileDescription,
@@ -40,10 +41,17 @@ export const rcvKey = (id: number): string => `rcv ${id}`;
 const chunkFolder = (file: Pick<RcvFileRow, 'folder' | 'redirect_for'>): string =>
   path.join(file.folder, file.redirect_for === null ? 'xftp.encrypted' : 'xftp.redirect-encrypted');
 
-/** Stores a download; it starts after the commit. */
+/** Official programs do not send files above 5 GB; padding makes them larger by less than one chunk. */
+const maxReceivedSize = maxFileSize + 8 * 1024 * 1024;
+
+/**
+ * Stores a download; it starts after the commit.
+ * @throws AgentError FILE SIZE for descriptions of files that nobody may send; DecodeError for wrong ones
+ */
 export async function receiveFile(ctx: FileContext, tx: Tx, params: ReceiveFileParams): Promise<FileId> {
   const { userId, target, description } = params;
   validateFileDescription(description, 'recipient');
+  if (Math.max(description.size, description.redirect?.size ?? 0) > maxReceivedSize) throw fileError({ type: 'SIZE' });
   const fileId = newFileId(ctx.random);
   const folder = folderName(ctx, fileId, 'rcv');
   const common = {

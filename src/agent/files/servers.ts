@@ -18,11 +18,6 @@ export class FileServers {
     this.#users.set(userId, list);
   }
 
-  /** How many servers the user has. */
-  count(userId: UserId): number {
-    return this.#users.get(userId)?.length ?? 0;
-  }
-
   /**
    * A random server, of those that were not tried if there are any; undefined when the user has none.
    * @param tried addresses as text

@@ -1,4 +1,4 @@
-import type { SmpServer } from '../../smp/index.js';
+import { type SmpServer, sameServerAddress } from '../../smp/index.js';
 import type { AgentContext } from '../context.js';
 import { announce, errorJson, raise, transaction } from '../context.js';
 import { type AgentErrorJson, isHostError, isTemporaryOrHostError } from '../errors.js';
@@ -38,7 +38,7 @@ export class DeliveryWorker {
   #running: Promise<void> | undefined;
   #stopped = false;
   readonly #stop = new AbortController();
-  #wait: AbortController | undefined;
+  #wait: { readonly reason: 'quota' | 'network'; readonly abort: AbortController } | undefined;
   #retryNow = false;
   #unsaved = 0;
   #saves: Promise<void> = Promise.resolve();
@@ -90,7 +90,12 @@ export class DeliveryWorker {
   /** The recipient reads again: also when the refusal is only on its way into a wait. */
   retryNow(): void {
     this.#retryNow = true;
-    this.#wait?.abort();
+    this.#wait?.abort.abort();
+  }
+
+  /** A connection to the server was made: what waits because there was none is tried at once. */
+  serverBack(server: SmpServer): void {
+    if (this.#wait?.reason === 'network' && sameServerAddress(server, this.#sq.server)) this.#wait.abort.abort();
   }
 
   stop(): void {
@@ -247,8 +252,9 @@ export class DeliveryWorker {
     });
     retry.advance();
     if (this.#retryNow) return 'again';
-    this.#wait = new AbortController();
-    await ctx.operations.sleep(delay, AbortSignal.any([this.#wait.signal, this.#stop.signal]));
+    const abort = new AbortController();
+    this.#wait = { reason: quota ? 'quota' : 'network', abort };
+    await ctx.operations.sleep(delay, AbortSignal.any([abort.signal, this.#stop.signal]));
     this.#wait = undefined;
     return 'again';
   }

@@ -1,3 +1,4 @@
+import type { SmpServer } from '../../smp/index.js';
 import type { AgentContext } from '../context.js';
 import { findConn } from '../rows/connections.js';
 import { queuesWithDeliveries } from '../rows/messages.js';
@@ -71,6 +72,11 @@ export class DeliveryWorkers {
   /** A_QCONT: cuts the wait of a queue short. */
   retryNow(queueId: number): void {
     this.#workers.get(queueId)?.retryNow();
+  }
+
+  /** A connection to a server was made (again). */
+  serverBack(server: SmpServer): void {
+    for (const worker of this.#workers.values()) worker.serverBack(server);
   }
 
   /** The queue was removed: its worker ends. */

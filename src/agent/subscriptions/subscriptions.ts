@@ -209,6 +209,7 @@ export class Subscriptions implements PoolHandler<SubscribedQueue> {
   }
 
   onConnect(session: TransportSession): void {
+    this.#ctx.deliveries.serverBack(session.server);
     void announce(this.#ctx, { type: 'CONNECT', protocol: 'smp', host: session.server.hosts[0] });
   }
 
