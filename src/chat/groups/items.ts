@@ -10,7 +10,7 @@ import type {
 import { prepare, type Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { isoTime, isoTimeOrUndefined, parseIsoTime } from '../engine/time.js';
-import { type NewItem, type ServiceItem, storeItem, viewItem } from '../items/create.js';
+import { msgContentOf, type NewItem, type ServiceItem, storeItem, viewItem } from '../items/create.js';
 import { formatText } from '../items/format.js';
 import { requiresAttention } from '../items/text.js';
 import { type ItemParties, type ItemRow, itemView, noExtras } from '../items/view.js';
@@ -220,6 +220,12 @@ export async function itemAuthor(tx: Tx, user: User, group: GroupInfo, row: Item
   return getMember(tx, user, group.groupId, row.group_member_id);
 }
 
+/** New members get messages of the main chat, but not reports (60, section 7.9). */
+export function inHistory(scope: GroupScope | undefined, content: CIContent): boolean {
+  const message = msgContentOf(content);
+  return scope === undefined && message !== undefined && message.type !== 'report';
+}
+
 export interface GroupServiceItem extends ServiceItem {
   readonly showGroupAsSender?: boolean | undefined;
   readonly createdByMsgId?: number | undefined;
@@ -255,9 +261,14 @@ export async function createGroupItems(
       sharedMsgId: item.sharedMsgId,
       createdByMsgId: item.createdByMsgId,
       showGroupAsSender: item.showGroupAsSender,
+      includeInHistory: inHistory(place.scope, item.content),
       createdAt: now,
     });
-    out.push({ chatInfo, chatItem: itemView(row, parties, noExtras, now, formatText) });
+    // The official program does not show the shared id of items that it makes itself.
+    out.push({
+      chatInfo,
+      chatItem: itemView({ ...row, shared_msg_id: null }, parties, noExtras, now, formatText),
+    });
   }
   return out;
 }

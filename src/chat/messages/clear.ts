@@ -1,6 +1,6 @@
 import type { User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
-import { contactIdByName, getContact } from '../contacts/queries.js';
+import { getContact } from '../contacts/queries.js';
 import { type CommandTable, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { commandFailure } from '../engine/errors.js';
@@ -74,10 +74,6 @@ export const clearCommands: CommandTable = {
       await clearItems(ctx, tx, user, { kind: 'local', noteFolderId: chatId });
       return { type: 'chatCleared', user, chatInfo: noteChatInfo(folder) };
     });
-  }),
-  ClearContact: whenRunning(async (ctx, { contactName }, user) => {
-    const chatId = await ctx.store.read((tx) => contactIdByName(tx, user, contactName));
-    return ctx.run({ tag: 'APIClearChat', chatRef: { chatType: 'direct', chatId } });
   }),
   ClearGroup: whenRunning(async (ctx, { groupName }, user) => {
     const chatId = await ctx.store.read((tx) => groupIdByName(tx, user, groupName));

@@ -1,5 +1,6 @@
 /** The chat engine's tables: migrations and row types. */
 import type { Migration } from '../../store/index.js';
+import { filesSql } from './files.sql.js';
 import { groupProgressSql } from './group-progress.sql.js';
 import { groupsSql } from './groups.sql.js';
 import { itemsSql } from './items.sql.js';
@@ -16,4 +17,5 @@ export const chatMigrations: readonly Migration[] = [
   { name: 'chat-002-groups', sql: groupsSql },
   { name: 'chat-003-items', sql: itemsSql },
   { name: 'chat-004-group-progress', sql: groupProgressSql },
+  { name: 'chat-005-files', sql: filesSql },
 ];

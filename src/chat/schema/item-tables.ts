@@ -190,6 +190,7 @@ export interface SndFilesTable {
   file_status: string;
   file_descr_id: Generated<number | null>;
   file_inline: Generated<string | null>;
+  last_agent_msg_id: Generated<number | null>;
   created_at: number;
   updated_at: number;
 }

@@ -216,28 +216,4 @@ export const userCommands: CommandTable = {
     return ok(user);
   }),
 
-  APISetChatItemTTL: whenRunning(async (ctx, cmd, user) => {
-    checkActiveUser(user, cmd.userId);
-    return setItemTtl(ctx, user, cmd.ttl);
-  }),
-  SetChatItemTTL: whenRunning((ctx, cmd, user) => setItemTtl(ctx, user, cmd.ttl)),
-  APIGetChatItemTTL: forUser(async (ctx, cmd, user) => {
-    checkActiveUser(user, cmd.userId);
-    return itemTtl(ctx, user);
-  }),
-  GetChatItemTTL: forUser((ctx, _cmd, user) => itemTtl(ctx, user)),
 };
-
-async function setItemTtl(ctx: ChatContext, user: User, ttl: number): Promise<ApiResponse> {
-  return setQuietly(ctx, user, [user.userId], { chat_item_ttl: ttl === 0 ? null : ttl });
-}
-
-async function itemTtl(ctx: ChatContext, user: User): Promise<ApiResponse> {
-  const row = await ctx.store.read((tx) =>
-    tx.db.selectFrom('users').select('chat_item_ttl').where('user_id', '=', user.userId).executeTakeFirst(),
-  );
-  return { type: 'chatItemTTL', user, chatItemTTL: row?.chat_item_ttl ?? undefined };
-}
-
-/** Preferences of a bot made without `files=on`. */
-export { botPreferences };
