@@ -1,14 +1,24 @@
-import { once } from 'node:events';
 import { closeSync, fdatasync, mkdirSync, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import path from 'node:path';
-import { Worker } from 'node:worker_threads';
 import Database, { type Statement } from '@signalapp/sqlcipher';
 import { FanionError } from '../../core/index.js';
 import type { LinkData } from '../../smp/index.js';
 import { equalBytes } from '../../wire/index.js';
 import { GroupCommit } from './group-commit.js';
-import { decodeKey, decodeKeys, decodeStatus, encodeKey, encodeKeys, encodeStatus } from './queue-codec.js';
+import { encodeKey, encodeKeys, encodeStatus } from './queue-codec.js';
+import { Checkpointer, takeLock } from './sqlite-files.js';
+import {
+  blob,
+  blobColumn,
+  messageKind,
+  messageOf,
+  numberColumn,
+  optionalBlob,
+  pooledRecord,
+  type Row,
+  recordOf,
+  type Values,
+} from './sqlite-rows.js';
 import {
   type AppendResult,
   type AuthKey,
@@ -20,7 +30,6 @@ import {
   type QueueStatus,
   type SmpStorage,
   type StoredMessage,
-  type StoredQueueMode,
 } from './storage.js';
 import { sameKey } from './storage-memory.js';
 
@@ -58,77 +67,11 @@ CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY, count INTEGER NOT NU
 
 const schemaVersion = 1;
 
-const messageKind = { plain: 0, notification: 1, quota: 2 } as const;
-
 /** Pages in the write-ahead log (16 kB each) from which on it is moved to the database. */
 const checkpointPages = 1000;
 
 /** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
 const defaultCachedQueues = 5_000;
-
-type Row = Record<string, string | number | null | Uint8Array>;
-type Values = (string | number | null | Uint8Array<ArrayBuffer>)[];
-
-function blobColumn(row: Row, column: string): Uint8Array {
-  const value = row[column];
-  if (!(value instanceof Uint8Array)) throw new FanionError('RELAY_STORAGE', `${column} is not a blob`);
-  return value;
-}
-
-function maybeBlob(row: Row, column: string): Uint8Array | undefined {
-  return row[column] === null ? undefined : blobColumn(row, column);
-}
-
-function numberColumn(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number') throw new FanionError('RELAY_STORAGE', `${column} is not a number`);
-  return value;
-}
-
-function textColumn(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw new FanionError('RELAY_STORAGE', `${column} is not text`);
-  return value;
-}
-
-/** The driver takes views of plain memory only. */
-function blob(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (bytes.buffer instanceof ArrayBuffer) return bytes as Uint8Array<ArrayBuffer>;
-  return Uint8Array.from(bytes);
-}
-
-/**
- * A copy in the shared pool of small buffers. A byte array of its own takes some hundred bytes of management, which
- * for the seven of a queue is most of its memory.
- */
-const pooled = (bytes: Uint8Array): Uint8Array => Buffer.from(bytes);
-
-const pooledKey = <K extends AuthKey>({ alg, raw }: K): AuthKey => ({ alg, raw: pooled(raw) });
-
-function pooledRecord(record: QueueRecord): QueueRecord {
-  const [first, ...rest] = record.recipientKeys;
-  const { senderKey, linkId, notifier } = record;
-  return {
-    ...record,
-    recipientId: pooled(record.recipientId),
-    recipientKeys: [pooledKey(first), ...rest.map(pooledKey)],
-    rcvDhSecret: pooled(record.rcvDhSecret),
-    senderId: pooled(record.senderId),
-    senderKey: senderKey === undefined ? undefined : pooledKey(senderKey),
-    linkId: linkId === undefined ? undefined : pooled(linkId),
-    notifier:
-      notifier === undefined
-        ? undefined
-        : {
-            notifierId: pooled(notifier.notifierId),
-            key: pooledKey(notifier.key),
-            dhSecret: pooled(notifier.dhSecret),
-          },
-  };
-}
-
-const optionalBlob = (bytes: Uint8Array | undefined): Uint8Array<ArrayBuffer> | null =>
-  bytes === undefined ? null : blob(bytes);
 
 interface Entry {
   readonly q: number;
@@ -561,127 +504,5 @@ export class SqliteSmpStorage implements SmpStorage {
     closeSync(this.#wal);
     this.#db.close();
     this.#lock.close();
-  }
-}
-
-function recordOf(row: Row): QueueRecord {
-  const mode = textColumn(row, 'mode');
-  const senderKey = maybeBlob(row, 'sender_key');
-  const notifierId = maybeBlob(row, 'notifier_id');
-  return {
-    recipientId: blobColumn(row, 'recipient_id'),
-    recipientKeys: decodeKeys(blobColumn(row, 'recipient_keys')),
-    rcvDhSecret: blobColumn(row, 'rcv_dh_secret'),
-    senderId: blobColumn(row, 'sender_id'),
-    senderKey: senderKey === undefined ? undefined : decodeKey(senderKey),
-    mode: modeOf(mode),
-    linkId: maybeBlob(row, 'link_id'),
-    notifier:
-      notifierId === undefined
-        ? undefined
-        : {
-            notifierId,
-            key: decodeKey(blobColumn(row, 'notifier_key')),
-            dhSecret: blobColumn(row, 'notifier_secret'),
-          },
-    status: decodeStatus(textColumn(row, 'status')),
-    updatedDay: numberColumn(row, 'updated_day'),
-  };
-}
-
-const modeOf = (text: string): StoredQueueMode => (text === 'M' || text === 'C' ? text : undefined);
-
-function messageOf(row: Row): StoredMessage {
-  const id = blobColumn(row, 'id');
-  const time = numberColumn(row, 'time');
-  const kind = numberColumn(row, 'kind');
-  if (kind === messageKind.quota) return { kind: 'quota', id, time };
-  return { kind: 'message', id, time, notification: kind === messageKind.notification, body: blobColumn(row, 'body') };
-}
-
-/** A lock that the operating system drops with the process, however it ends: an open transaction on a small file. */
-function takeLock(file: string): Database {
-  const lock = new Database(file);
-  try {
-    lock.pragma('locking_mode = EXCLUSIVE');
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
-  } catch (cause) {
-    lock.close();
-    throw new FanionError('RELAY_STORAGE_IN_USE', 'another relay uses this storage', { cause });
-  }
-}
-
-/** The worker's program: a text, because the sources run as TypeScript in tests and as JavaScript when built. */
-const workerProgram = `
-const { parentPort, workerData } = require('node:worker_threads');
-const { Database } = require(workerData.driver);
-const db = new Database(workerData.file);
-parentPort.on('message', (what) => {
-  if (what === 'close') {
-    db.close();
-    parentPort.close();
-    return;
-  }
-  try {
-    db.pragma('wal_checkpoint(PASSIVE)');
-  } catch {
-    // Busy or out of space: the main thread's own try tells.
-  }
-  parentPort.postMessage('done');
-});
-`;
-
-/** Moves the write-ahead log into the database on a thread of its own: that takes many milliseconds. */
-class Checkpointer {
-  readonly #file: string;
-  #worker: Worker | undefined;
-  #state: 'idle' | 'running' | 'done' = 'idle';
-
-  constructor(file: string) {
-    this.#file = file;
-  }
-
-  run(): void {
-    if (this.#state !== 'idle') return;
-    this.#state = 'running';
-    this.#started().postMessage('run');
-  }
-
-  /** True once after each finished run. */
-  takeDone(): boolean {
-    if (this.#state !== 'done') return false;
-    this.#state = 'idle';
-    return true;
-  }
-
-  #started(): Worker {
-    if (this.#worker !== undefined) return this.#worker;
-    const worker = new Worker(workerProgram, {
-      eval: true,
-      workerData: { file: this.#file, driver: createRequire(import.meta.url).resolve('@signalapp/sqlcipher') },
-    });
-    worker.unref();
-    worker.on('message', () => {
-      this.#state = 'done';
-    });
-    worker.on('error', () => {
-      // Without the worker the main thread does all of it.
-      this.#state = 'done';
-      this.#worker = undefined;
-    });
-    this.#worker = worker;
-    return worker;
-  }
-
-  async close(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    if (worker === undefined) return;
-    // Unreferenced it would not keep the process until it has closed the file.
-    worker.ref();
-    const exit = once(worker, 'exit');
-    worker.postMessage('close');
-    await exit;
   }
 }
