@@ -4,7 +4,6 @@ import { equalBytes, utf8Bytes } from '../../wire/index.js';
 import {
   anytime,
   type CommandTable,
-  checkActiveUser,
   forUser,
   ok,
   whenRunning,
@@ -217,3 +216,6 @@ export const userCommands: CommandTable = {
   }),
 
 };
+
+/** Preferences of a bot made without `files=on`. */
+export { botPreferences };
