@@ -188,6 +188,22 @@ describe('what goes wrong', () => {
     expect(readdirSync(alice.folder).filter((n) => n.endsWith('.part'))).toEqual([]);
   });
 
+  it('descriptions of impossible files are refused', async () => {
+    const relay = await cleanup.relay();
+    const alice = await openTestAgent(cleanup, [relay.address]);
+    const done = await send(alice, { filePath: randomFile(alice.folder, 'f', 1000).path });
+    const good = done.recipientDescriptions[0] as Description;
+    const [chunk] = good.chunks;
+    if (chunk === undefined) throw new Error('no chunk');
+    const size = 10 * 1024 ** 3;
+    const large = { ...good, size, chunks: [{ ...chunk, chunkSize: size }] };
+    await expect(receive(alice, large, path.join(alice.folder, 't'))).rejects.toMatchObject({
+      json: { type: 'FILE', fileErr: { type: 'SIZE' } },
+    });
+    await expect(receive(alice, { ...good, size: 1 }, path.join(alice.folder, 't'))).rejects.toThrow('total size');
+    await expect(receive(alice, { ...good, party: 'sender' }, path.join(alice.folder, 't'))).rejects.toThrow();
+  });
+
   it('chunks damaged on the disk after they came are downloaded again', async () => {
     const relay = await cleanup.relay();
     const alice = await openTestAgent(cleanup, [relay.address]);

@@ -17,7 +17,15 @@ export class Cleanup {
   }
 
   async run(): Promise<void> {
-    for (const step of this.#steps.splice(0).reverse()) await step();
+    let failed: unknown;
+    for (const step of this.#steps.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        failed ??= error;
+      }
+    }
+    if (failed !== undefined) throw failed;
   }
 
   folder(): string {

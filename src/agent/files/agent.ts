@@ -1,4 +1,5 @@
 import { deferred, Mutex, type Timer } from '../../core/index.js';
+import { isAddressProtected, parseServer } from '../../smp/index.js';
 import type { UserId } from '../types.js';
 import { type FileContext, Transfers, type WorkerKind } from './context.js';
 import { type Job, Lanes } from './lanes.js';
@@ -216,6 +217,7 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
     setWorkFolder(folder) {
       ctx.workFolder = folder;
     },
+    isAddressProtected: (server) => isAddressProtected(parseServer(server, 'xftp'), sessions.network),
     setNetworkConfig: (config) => sessions.setNetwork(config),
     testServer: (userId, server) => testXftpServer(ctx, userId, server),
     sendFile: (tx, params) => sendFile(ctx, tx, params),

@@ -135,6 +135,8 @@ export interface FileAgent {
   setNetworkConfig(config: NetworkConfig): void;
   /** Where jobs that begin from now on keep their files; those under way stay where they are. */
   setWorkFolder(folder: string): void;
+  /** Whether connecting does not show our IP address to this server: over a proxy, or to an onion host only. */
+  isAddressProtected(server: ServerText): boolean;
   testServer(userId: UserId, server: ServerText): Promise<XftpTestFailure | undefined>;
 
   /** Starts an upload: SFPROG, then SFDONE or SFERR follow. */
