@@ -1,4 +1,12 @@
-import { type AgentNetworkConfig, agentMigrations, openAgent, type ServerCfg } from '../agent/index.js';
+import { tmpdir } from 'node:os';
+import {
+  type AgentNetworkConfig,
+  agentMigrations,
+  fileMigrations,
+  openAgent,
+  openFileAgent,
+  type ServerCfg,
+} from '../agent/index.js';
 import { type Profile, presetServers } from '../api/index.js';
 import {
   type Clock,
@@ -75,7 +83,7 @@ function drawn(servers: readonly string[], count: number, random: RandomSource):
 const defaultRouting: AgentNetworkConfig = { smpProxyMode: 'unknown', smpProxyFallback: 'protected' };
 
 function openStore(o: LocalEngineOptions, clock: Clock, logger: Logger): Promise<Store> {
-  const migrations = [...agentMigrations, ...chatMigrations];
+  const migrations = [...agentMigrations, ...fileMigrations, ...chatMigrations];
   const { database } = o;
   return database.kind === 'sqlite'
     ? openSqliteStore({
@@ -130,6 +138,17 @@ export async function openLocalEngine(o: LocalEngineOptions): Promise<LocalEngin
           smp: networkConfig(o.network),
           network: o.routing ?? defaultRouting,
           ...(o.kem === undefined ? {} : { kem: o.kem }),
+        }),
+      openFileAgent: (handler) =>
+        openFileAgent({
+          store,
+          clock,
+          random,
+          logger,
+          handler,
+          // Names of jobs are random: nobody can be there before us.
+          workFolder: o.tempFolder ?? tmpdir(),
+          network: networkConfig(o.network),
         }),
     });
     return {

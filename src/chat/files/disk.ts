@@ -2,7 +2,12 @@ import { constants } from 'node:fs';
 import { access, lstat, mkdir, open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { CryptoFile } from '../../api/index.js';
-import { copyCryptoFile, cryptoFileFromJson, cryptoFileSize, type CryptoFile as LocalFile } from '../../crypto/index.js';
+import {
+  copyCryptoFile,
+  cryptoFileFromJson,
+  cryptoFileSize,
+  type CryptoFile as LocalFile,
+} from '../../crypto/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, chatFailure, commandFailure } from '../engine/errors.js';

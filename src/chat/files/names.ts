@@ -17,7 +17,8 @@ const windowsDevices = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
  */
 export function safeFileName(name: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? '';
-  let safe = last.replace(unsafeCharacters, '_').toWellFormed();
+  // Through bytes, because half of a surrogate pair is no character.
+  let safe = Buffer.from(last.replace(unsafeCharacters, '_'), 'utf8').toString('utf8');
   if (platform() === 'win32') {
     safe = safe.replace(windowsCharacters, '_').replace(/[. ]+$/, '');
     if (windowsDevices.test(safe)) safe = `_${safe}`;

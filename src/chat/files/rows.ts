@@ -96,11 +96,7 @@ export async function fileOfDownload(tx: Tx, id: string): Promise<ReceivedFile |
 }
 
 /** The file that came with a message of a contact. */
-export async function fileOfContact(
-  tx: Tx,
-  contactId: number,
-  sharedMsgId: string,
-): Promise<ReceivedFile | undefined> {
+export async function fileOfContact(tx: Tx, contactId: number, sharedMsgId: string): Promise<ReceivedFile | undefined> {
   const file = await directByShared.first(tx, { contactId, sharedMsgId });
   return file === undefined ? undefined : receivedFile(tx, file);
 }
@@ -125,7 +121,12 @@ export async function insertFile(
     .executeTakeFirstOrThrow();
 }
 
-export async function updateFile(tx: Tx, fileId: number, values: Updateable<FilesTable>, now: number): Promise<FileRow> {
+export async function updateFile(
+  tx: Tx,
+  fileId: number,
+  values: Updateable<FilesTable>,
+  now: number,
+): Promise<FileRow> {
   return tx.db
     .updateTable('files')
     .set({ ...values, updated_at: now })
@@ -166,12 +167,7 @@ export async function updateSndFile(
 }
 
 /** A description row; without text it is the place for what will come. */
-export async function insertDescription(
-  tx: Tx,
-  user: User,
-  text: string,
-  now: number,
-): Promise<DescriptionRow> {
+export async function insertDescription(tx: Tx, user: User, text: string, now: number): Promise<DescriptionRow> {
   return tx.db
     .insertInto('file_descriptions')
     .values({

@@ -21,8 +21,8 @@ import { findGroup, getMemberById } from '../groups/queries.js';
 import { viewDirectItem } from '../items/create.js';
 import { findItem } from '../items/queries.js';
 import { fileStatusOf } from '../items/status.js';
-import { noteChatInfo, viewNote } from '../messages/notes.js';
 import { getNoteFolder } from '../messages/note-rows.js';
+import { noteChatInfo, viewNote } from '../messages/notes.js';
 import type { DescriptionRow, FileRow, ReceivedFile, SndFileRow } from './rows.js';
 
 const inlineMode = (text: string | null): InlineFileMode | undefined =>
