@@ -118,25 +118,4 @@ export interface FileHooks {
     tx: Tx,
     item: ItemRow,
   ): Promise<{ readonly invitation: FileInvitation; readonly parts: readonly FileDescr[] } | undefined>;
-  /**
-   * `x.msg.file.descr` of a group member, direct or forwarded: a part of the description of a file that the member has
-   * sent. The item that carries the file; undefined: there is none of this member.
-   */
-  describedInGroup(
-    ctx: ChatContext,
-    tx: Tx,
-    user: User,
-    group: GroupInfo,
-    member: GroupMember,
-    event: { readonly msgId: string; readonly fileDescr: FileDescr },
-  ): Promise<ItemRow | undefined>;
-  /** `x.file.cancel` of a group member; the item as above. */
-  cancelledInGroup(
-    ctx: ChatContext,
-    tx: Tx,
-    user: User,
-    group: GroupInfo,
-    member: GroupMember,
-    msgId: string,
-  ): Promise<ItemRow | undefined>;
 }
