@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ApiResponse, ChatSettings, CommandOf, Contact, Preferences, User } from '../../api/index.js';
+import type { ApiResponse, CommandOf, Contact, Preferences, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { incognitoProfile } from '../connections/incognito.js';
 import { updateConnection } from '../connections/queries.js';
@@ -230,24 +230,6 @@ async function sync(ctx: ChatContext, user: User, contactId: number, force: bool
   });
 }
 
-async function setSettings(
-  ctx: ChatContext,
-  user: User,
-  contactId: number,
-  change: (current: ChatSettings) => ChatSettings,
-): Promise<ApiResponse> {
-  return withContact(ctx, user, contactId, async (tx, contact) => {
-    const s = change(contact.chatSettings);
-    const columns = {
-      enable_ntfs: s.enableNtfs,
-      send_rcpts: s.sendRcpts === undefined ? null : s.sendRcpts ? 1 : 0,
-      favorite: s.favorite ? 1 : 0,
-    };
-    await updateContactRow(tx, contactId, columns, ctx.clock.now());
-    return ok(user);
-  });
-}
-
 /** An override set, or with undefined removed. */
 function withOverride(current: Preferences, feature: keyof Preferences, value: object | undefined): Preferences {
   const { [feature]: _, ...others } = current;
@@ -314,29 +296,6 @@ export const contactCommands: CommandTable = {
 /** Commands on a direct chat, where other kinds of chats have their own. */
 export const directChatCommands: CommandTable = {
   APIDeleteChat: whenRunning((ctx, cmd, user) => deleteChat(ctx, user, cmd.chatRef.chatId, cmd.chatDeleteMode)),
-  APIClearChat: whenRunning((ctx, cmd, user) => clear(ctx, user, cmd.chatRef.chatId)),
-  APISetChatSettings: whenRunning((ctx, cmd, user) =>
-    setSettings(ctx, user, cmd.chatRef.chatId, () => cmd.chatSettings),
-  ),
-  SetShowMessages: whenRunning(async (ctx, cmd, user) =>
-    setSettings(ctx, user, await idByName(ctx, user, cmd.chatName.chatName), (s) => ({
-      ...s,
-      enableNtfs: cmd.enableNtfs,
-    })),
-  ),
-  SetSendReceipts: whenRunning(async (ctx, cmd, user) =>
-    setSettings(ctx, user, await idByName(ctx, user, cmd.chatName.chatName), (s) => ({
-      ...s,
-      sendRcpts: cmd.sendReceipts,
-    })),
-  ),
-  APISetChatUIThemes: whenRunning((ctx, cmd, user) =>
-    withContact(ctx, user, cmd.chatRef.chatId, async (tx, contact) => {
-      const ui_themes = cmd.uiThemes === undefined ? null : JSON.stringify(cmd.uiThemes);
-      await updateContactRow(tx, contact.contactId, { ui_themes }, ctx.clock.now());
-      return ok(user);
-    }),
-  ),
 };
 
 /** Commands on a connection that has no contact yet. */
