@@ -17,7 +17,7 @@ import { type Clock, type Logger, silentLogger, systemClock, systemRandom } from
 import { createKemPool, type KemPool } from '../../src/crypto/index.js';
 import { type SmpRelay, startSmpRelay } from '../../src/relay/index.js';
 import { networkConfig } from '../../src/smp/index.js';
-import { openSqliteStore, type Store, type Tx } from '../../src/store/index.js';
+import { type Dialect, openPostgresStore, openSqliteStore, type Store, type Tx } from '../../src/store/index.js';
 
 export type EventOf<T extends AgentEvent['type']> = Extract<AgentEvent, { type: T }>;
 
@@ -96,6 +96,8 @@ export interface PartyOptions {
   readonly logger?: Logger;
   readonly faults?: (point: FaultPoint) => void;
   readonly path?: string;
+  /** Instead of a store of its own. */
+  readonly store?: Store;
   /** The handler from the first event on. */
   readonly onEvent?: Recorder['onEvent'];
 }
@@ -163,13 +165,23 @@ export function serversOf(relays: readonly (SmpRelay | string)[], proxies = rela
 export const bytes = (text: string): Uint8Array => Buffer.from(text);
 export const text = (b: Uint8Array): string => Buffer.from(b).toString();
 
+const postgresUrl = process.env['FANION_TEST_POSTGRES'];
+
+/** The databases that flows are tested on: PostgreSQL where there is a server (scripts/with-postgres.sh). */
+export const dialects: readonly Dialect[] = postgresUrl === undefined ? ['sqlite'] : ['sqlite', 'postgres'];
+
 /** Relays and agents of one test file. */
 export class World {
+  readonly #dialect: Dialect;
   readonly directory = mkdtempSync(path.join(tmpdir(), 'fanion-agent-'));
   readonly #relays: SmpRelay[] = [];
   readonly #parties: Party[] = [];
   #kem: Promise<KemPool> | undefined;
   #files = 0;
+
+  constructor(dialect: Dialect = 'sqlite') {
+    this.#dialect = dialect;
+  }
 
   async relay(options: Partial<Parameters<typeof startSmpRelay>[0]> = {}): Promise<SmpRelay> {
     const relay = await startSmpRelay({ storage: { kind: 'memory' }, eventDelayMs: 5, ...options });
@@ -185,12 +197,7 @@ export class World {
     this.#kem ??= createKemPool();
     const clock = options.clock ?? systemClock;
     const logger = options.logger ?? silentLogger;
-    const store = await openSqliteStore({
-      path: options.path ?? this.newPath(),
-      migrations: agentMigrations,
-      clock,
-      logger,
-    });
+    const store = options.store ?? (await this.#open(options.path ?? this.newPath(), clock, logger));
     const recorder = new Recorder();
     recorder.onEvent = options.onEvent;
     const known = await store.read((tx) => tx.db.selectFrom('agent_users').select('id').execute());
@@ -211,6 +218,16 @@ export class World {
     const party = new Party(agent, store, recorder, userId);
     this.#parties.push(party);
     return party;
+  }
+
+  /** On PostgreSQL the path names the schema. */
+  #open(file: string, clock: Clock, logger: Logger): Promise<Store> {
+    const url = postgresUrl;
+    if (url === undefined || this.#dialect === 'sqlite') {
+      return openSqliteStore({ path: file, migrations: agentMigrations, clock, logger });
+    }
+    const schema = `agent_${path.basename(this.directory).replace(/\W/g, '_')}_${path.basename(file, '.db')}`;
+    return openPostgresStore({ url, schema: schema.toLowerCase(), migrations: agentMigrations, clock, logger });
   }
 
   async close(): Promise<void> {
