@@ -1,14 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ApiResponse, Preferences, Profile, User } from '../../api/index.js';
 import { equalBytes, utf8Bytes } from '../../wire/index.js';
-import {
-  anytime,
-  type CommandTable,
-  forUser,
-  ok,
-  whenRunning,
-  whenStarted,
-} from '../engine/commands.js';
+import { anytime, type CommandTable, forUser, ok, whenRunning, whenStarted } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure } from '../engine/errors.js';
 import { createUser } from './create.js';
@@ -214,7 +207,6 @@ export const userCommands: CommandTable = {
     );
     return ok(user);
   }),
-
 };
 
 /** Preferences of a bot made without `files=on`. */
