@@ -3,6 +3,7 @@
 //   types.generated.ts    types of commands, responses, events, records and enums, with one printer per command
 //   schema.generated.ts   the types that occur in command parameters, as data, for the decoder of JSON arguments
 //   presets.generated.ts  preset servers and roles
+//   ../bot/api/commands.generated.ts   the SDK's API client: one method per command
 // `--check` writes nothing and fails when a file is not current. A test runs `generate()` for the same purpose.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -56,6 +57,7 @@ export function generate() {
   return {
     'types.generated.ts': types(api),
     'schema.generated.ts': schema(api),
+    '../bot/api/commands.generated.ts': client(api),
     'presets.generated.ts': `${header}\n/** The preset servers of the official programs (70-bot-api.md 8.2). */\nexport const presetServers = ${JSON.stringify(read('preset-servers.json'), null, 2)} as const;\n`,
   };
 }
@@ -316,6 +318,68 @@ function types(api) {
     out.push(`export type ${name} = unknown;`);
   }
   return `${out.join('\n')}\n`;
+}
+
+/** `APISendMessages` → `sendMessages`. `Connect`, the form of `APIConnect` for the active user, has its own name. */
+function methodName(command) {
+  if (command === 'Connect') return 'connectActiveUser';
+  const name = command.replace(/^API/, '');
+  return name[0].toLowerCase() + name.slice(1);
+}
+
+/** The API client of the SDK: an abstract class with one method per command. */
+function client(api) {
+  const names = api.commands.flatMap((c) => [`${c.name}Params`]);
+  const out = [
+    header,
+    'import type {',
+    '  CommandName,',
+    '  CommandParams,',
+    '  CommandResponses,',
+    ...names.sort().map((n) => `  ${n},`),
+    "} from '../../api/index.js';",
+    '',
+    '/** One method per command of the bot API, with typed parameters and results. */',
+    'export abstract class ApiCommands {',
+    '  /** Runs a command by its name in the API documents. */',
+    '  abstract run<K extends CommandName>(name: K, params: CommandParams[K]): Promise<CommandResponses[K]>;',
+  ];
+  const methods = new Set();
+  for (const c of api.commands) {
+    const name = methodName(c.name);
+    if (methods.has(name)) throw new Error(`two commands are called ${name}`);
+    methods.add(name);
+    const parameters = commandParameters(c);
+    const optional = parameters.every((p) => p.optional || p.optionalHere);
+    const text = [
+      c.description,
+      c.extra ? 'Not in the bot documents.' : '',
+      '',
+      `Command: \`${c.name}\`, ${c.network === 'no' ? 'does not use' : 'uses'} the network.`,
+    ]
+      .filter((l, i) => l || i === 2)
+      .join('\n')
+      .replaceAll('*/', '*\\/');
+    out.push(
+      '',
+      '  /**',
+      ...text.split('\n').map((l) => `   * ${l}`.trimEnd()),
+      '   */',
+      parameters.length === 0
+        ? `  ${name}(): Promise<CommandResponses['${c.name}']> {\n    return this.run('${c.name}', {});\n  }`
+        : `  ${name}(params: ${c.name}Params${optional ? ' = {}' : ''}): Promise<CommandResponses['${c.name}']> {\n    return this.run('${c.name}', params);\n  }`,
+    );
+  }
+  out.push('}', '');
+  // Parameter types of commands without parameters are not used.
+  const used = out.join('\n');
+  return used
+    .split('\n')
+    .filter(
+      (l) =>
+        !/^ {2}\w+Params,$/.test(l) || l === '  CommandParams,' || used.includes(`params: ${l.trim().slice(0, -1)}`),
+    )
+    .join('\n');
 }
 
 const groupsField = {

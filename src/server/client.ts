@@ -24,8 +24,11 @@ export interface ClientOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: ServerMetrics;
-  /** `?since=`: the client has all events up to this number. Without it, it gets what no client has received. */
-  readonly since: number | undefined;
+  /**
+   * `?since=`: the client has all events up to this number. Without it, it gets what no client has received; with
+   * `delivered` also that, but numbered.
+   */
+  readonly since: number | 'delivered' | undefined;
   /** What `/quit` does; without it the command is refused. */
   readonly onQuit: (() => void) | undefined;
 }
@@ -172,8 +175,8 @@ export class ApiClient {
     const { events } = this.#o.engine;
     const { since } = this.#o;
     try {
-      this.#cursor = since ?? events.delivered;
-      if (since !== undefined) await this.#checkLost(since);
+      this.#cursor = typeof since === 'number' ? since : events.delivered;
+      if (typeof since === 'number') await this.#checkLost(since);
       for (;;) {
         const page = await events.since(this.#cursor, pageSize);
         if (this.#closed) return;

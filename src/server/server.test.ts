@@ -286,6 +286,16 @@ describe('events', () => {
     expect((await ahead.take(1))[0]).toEqual({ seq: 10, resp: { type: 'eventsLost', from: 99, to: 10 } });
   });
 
+  it('that no client has received yet come with numbers after ?since=delivered', async () => {
+    const { server, engine } = await start();
+    for (let i = 1; i <= 5; i++) engine.emit(i);
+    engine.delivered = 3;
+    const c = await client(`${server.url}/?since=delivered`);
+    await c.take(2);
+    engine.emit(6);
+    expect((await c.take(3)).map((m) => m.seq)).toEqual([4, 5, 6]);
+  });
+
   it('do not pile up for a client that does not read: it is disconnected, others are not', async () => {
     const { server, engine } = await start({ maxBuffered: 1024 * 1024 });
     const [slow, good] = [await client(server.url), await client(server.url)];

@@ -138,8 +138,8 @@ class Running implements ApiServer {
     const since = requestUrl(request)?.searchParams.get('since') ?? undefined;
     const refused =
       this.#refuse(request) ??
-      (since !== undefined && !/^\d{1,15}$/.test(since)
-        ? ({ status: 400, reason: 'since is the number of an event' } as const)
+      (since !== undefined && !/^(?:\d{1,15}|delivered)$/.test(since)
+        ? ({ status: 400, reason: 'since is the number of an event, or delivered' } as const)
         : this.#clients.size >= (this.#o.maxClients ?? 256)
           ? ({ status: 503, reason: 'too many clients' } as const)
           : undefined);
@@ -162,7 +162,7 @@ class Running implements ApiServer {
         clock: this.#clock,
         logger: this.#logger,
         metrics: this.metrics,
-        since: since === undefined ? undefined : Number(since),
+        since: since === undefined || since === 'delivered' ? since : Number(since),
         onQuit: this.#o.onQuit,
       },
       () => {

@@ -1,0 +1,8 @@
+/**
+ * A SimpleX network in the test's own process: bots tested end to end, without network, in milliseconds.
+ *
+ * @packageDocumentation
+ */
+export type { Pattern, ReceivedMessage } from './inbox.js';
+export { TestNetwork, type TestNetworkOptions } from './network.js';
+export { type ConnectTarget, type HearOptions, type TestChat, TestUser } from './user.js';

@@ -1,0 +1,45 @@
+import type { Logger } from '../../core/index.js';
+import { type LocalConnection, LocalTransport } from './local.js';
+import type { Transport } from './types.js';
+import { type WebSocketConnection, WebSocketTransport } from './websocket.js';
+
+/**
+ * How a bot reaches its chat engine: `ws://` URLs and {@link WebSocketConnection} lead to a bot API server; anything else
+ * is an engine in this process, with the given database file or PostgreSQL URL.
+ */
+export type Connection = string | LocalConnection | WebSocketConnection | Transport;
+
+/**
+ * The connection of bots that name none, from the environment: `FANION_CONNECTION` (a `ws://` URL, a database file or a
+ * `postgres://` URL), and `FANION_API_TOKEN`, `FANION_KEY`, `FANION_SMP_SERVERS`, `FANION_XFTP_SERVERS` (by spaces).
+ */
+export function environmentConnection(env: Readonly<Record<string, string | undefined>>): Connection {
+  const target = env.FANION_CONNECTION ?? './bot.db';
+  if (isUrl(target)) return { url: target, ...(env.FANION_API_TOKEN ? { token: env.FANION_API_TOKEN } : {}) };
+  return { database: target, ...(env.FANION_KEY ? { key: env.FANION_KEY } : {}), ...servers(env) };
+}
+
+function servers(
+  env: Readonly<Record<string, string | undefined>>,
+): Pick<LocalConnection, 'smpServers' | 'xftpServers'> {
+  const list = (text: string | undefined): string[] | undefined => text?.split(/\s+/).filter((s) => s !== '');
+  const smpServers = list(env.FANION_SMP_SERVERS);
+  const xftpServers = list(env.FANION_XFTP_SERVERS);
+  return { ...(smpServers ? { smpServers } : {}), ...(xftpServers ? { xftpServers } : {}) };
+}
+
+function isUrl(text: string): boolean {
+  return /^wss?:\/\//.test(text);
+}
+
+/** The transport of a connection. */
+export function openTransport(connection: Connection, logger: Logger): Transport {
+  if (typeof connection === 'string') {
+    return isUrl(connection)
+      ? new WebSocketTransport({ url: connection }, logger)
+      : new LocalTransport({ database: connection }, logger);
+  }
+  if ('execute' in connection) return connection;
+  if ('url' in connection) return new WebSocketTransport(connection, logger);
+  return new LocalTransport(connection, logger);
+}
