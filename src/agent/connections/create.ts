@@ -5,7 +5,8 @@ import { type AgentContext, newId, transaction } from '../context.js';
 import { cmdError } from '../errors.js';
 import type { ConnectionMode, ConnectionRequest, ShortLink } from '../links/index.js';
 import type { Urgency } from '../network/network.js';
-import { addRcvQueue, insertConn, loadConn, saveE2EKeys } from '../rows/connections.js';
+import { addRcvQueue, insertConn, loadConn } from '../rows/connections.js';
+import { saveE2EKeys } from '../rows/ratchets.js';
 import { connKind } from '../state/connection.js';
 import type {
   ConnId,

@@ -14,17 +14,9 @@ import { type AgentContext, raise, transaction } from '../context.js';
 import { encodeAgentMessage } from '../envelopes/index.js';
 import { cmdError, internalError } from '../errors.js';
 import type { Urgency } from '../network/network.js';
-import {
-  addRcvQueue,
-  addSndQueue,
-  loadConn,
-  loadE2EParams,
-  replaceRatchet,
-  saveConn,
-  saveE2EParams,
-  saveSndState,
-} from '../rows/connections.js';
+import { addRcvQueue, addSndQueue, loadConn, saveConn, saveSndState } from '../rows/connections.js';
 import { updateSndQueue } from '../rows/queues.js';
+import { loadE2EParams, replaceRatchet, saveE2EParams } from '../rows/ratchets.js';
 import { encodeConfirmation, isSenderSecured } from '../sending/encode.js';
 import { confirmationStep, enqueueConfirmation } from '../sending/enqueue.js';
 import { type Conn, connKind, rcvQueueOf, type SndQueue, sndQueueOf } from '../state/connection.js';

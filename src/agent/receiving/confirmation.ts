@@ -18,17 +18,9 @@ import { pqSupportedBy } from '../connections/compatibility.js';
 import { type AgentContext, newId, raise } from '../context.js';
 import { type AgentEnvelope, decodeAgentMessage } from '../envelopes/index.js';
 import { internalError, prohibited, versionError } from '../errors.js';
-import {
-  findConn,
-  loadE2EKeys,
-  ratchetOf,
-  replaceRatchet,
-  saveConn,
-  saveRcvState,
-  saveSkipped,
-  skippedKeysOf,
-} from '../rows/connections.js';
+import { findConn, saveConn, saveRcvState } from '../rows/connections.js';
 import { updateRcvQueue } from '../rows/queues.js';
+import { loadE2EKeys, ratchetOf, replaceRatchet, saveSkipped, skippedKeysOf } from '../rows/ratchets.js';
 import { insertConfirmation } from '../rows/requests.js';
 import { type Conn, connKind, type RcvQueue } from '../state/connection.js';
 import { AgentV, agentVersions, lowerVersion } from '../versions.js';

@@ -5,17 +5,10 @@ import { type AgentContext, raise } from '../context.js';
 import { type AgentEnvelope, type AgentMessage, decodeAgentMessage } from '../envelopes/index.js';
 import { type AgentError, messageError, prohibited } from '../errors.js';
 import { onFirstMessage } from '../rotation/recipient.js';
-import {
-  findConn,
-  ratchetOf,
-  saveConn,
-  saveRatchet,
-  saveRcvState,
-  saveSkipped,
-  skippedKeysOf,
-} from '../rows/connections.js';
+import { findConn, saveConn, saveRcvState } from '../rows/connections.js';
 import { isKnownHash, rememberHash } from '../rows/messages.js';
 import { updateRcvQueue } from '../rows/queues.js';
+import { ratchetOf, saveRatchet, saveSkipped, skippedKeysOf } from '../rows/ratchets.js';
 import { type Conn, connKind, type QueueStatus, type RcvQueue } from '../state/connection.js';
 import { connectionStats } from '../state/stats.js';
 import type { MsgMeta } from '../types.js';

@@ -1,7 +1,7 @@
 import { decodePrivateKey } from '../../crypto/index.js';
 import { isTemporaryFailure, type SmpClient, SmpClientError, type TransportSession } from '../../smp/index.js';
-import { type AgentContext, announce, transaction } from '../context.js';
-import { connError } from '../errors.js';
+import { type AgentContext, announce, raise, transaction } from '../context.js';
+import { connError, internalError } from '../errors.js';
 import type { SubscribedQueue } from '../subscriptions/subscriptions.js';
 import { type Delivered, type ReceiveResult, receive } from './receive.js';
 
@@ -109,12 +109,26 @@ export class Receiver {
         if (result !== 'needsKem') return result;
         await ctx.kem.ready();
       } catch (error) {
-        if (attempt >= maxAttempts) throw error;
+        if (attempt >= maxAttempts) return this.#giveUp(queue, error);
         ctx.logger.warn({ error, attempt }, 'storing a message failed');
         await ctx.operations.sleep(100 * attempt * attempt);
         attempt++;
       }
     }
+  }
+
+  /**
+   * When the database works, it is the message that cannot be processed: it is reported and acknowledged, because it
+   * would hold up all that follow. Otherwise it stays with the relay.
+   */
+  async #giveUp(queue: { connId: string }, error: unknown): Promise<ReceiveResult> {
+    const ctx = this.#ctx;
+    ctx.logger.error({ error }, 'a message cannot be processed');
+    const json = internalError('message cannot be processed', error).json;
+    await transaction(ctx, 'receive-failed', async (tx) => {
+      await raise(ctx, tx, { type: 'ERR', connId: queue.connId, error: json });
+    });
+    return 'ack';
   }
 
   /** On the connection that delivered it: on any other the relay would not know the message. */

@@ -1,18 +1,5 @@
-import {
-  decodeE2EKeys,
-  decodeRatchetState,
-  type E2EKeys,
-  type E2EParams,
-  encodeE2EKeys,
-  encodeRatchetState,
-  type RatchetState,
-  readE2EParams,
-  type SkippedDiff,
-  SkippedKeyMap,
-  writeE2EParams,
-} from '../../crypto/index.js';
+import { decodeRatchetState, encodeRatchetState } from '../../crypto/index.js';
 import { prepare, type Tx } from '../../store/index.js';
-import { concat, decodeWhole, encode } from '../../wire/index.js';
 import { connError, internalError } from '../errors.js';
 import type { ConnectionMode } from '../links/index.js';
 import type { ConnCache } from '../state/cache.js';
@@ -27,6 +14,7 @@ import {
   type NewRcvQueue,
   type NewSndQueue,
 } from './queues.js';
+import { ratchetOf } from './ratchets.js';
 import type { ServerRows } from './servers.js';
 
 /** What the functions of this file need of the agent. */
@@ -110,18 +98,6 @@ const saveRcv = prepare<RcvState>((db, p) =>
       ratchet: p('ratchet'),
     })
     .where('conn_id', '=', p('connId')),
-);
-
-const saveRatchetRow = prepare<{ connId: ConnId; ratchet: Uint8Array }>((db, p) =>
-  db
-    .updateTable('agent_connections')
-    .set({ ratchet: p('ratchet') })
-    .where('conn_id', '=', p('connId')),
-);
-
-const skippedOfConn = prepare<{ connId: ConnId }, { header_key: Uint8Array; msg_n: number; body_key: Uint8Array }>(
-  (db, p) =>
-    db.selectFrom('agent_skipped_keys').select(['header_key', 'msg_n', 'body_key']).where('conn_id', '=', p('connId')),
 );
 
 const syncStates: Readonly<Record<string, RatchetSyncState>> = {
@@ -268,123 +244,6 @@ export async function saveRcvState(rows: ConnRows, tx: Tx, conn: Conn): Promise<
     hash: conn.lastRcvHash,
     ratchet: encodeRatchetState(ratchetOf(conn)),
   });
-}
-
-/** Only the ratchet: it advanced, but the message was no message. */
-export async function saveRatchet(rows: ConnRows, tx: Tx, conn: Conn): Promise<void> {
-  rows.cache.changed(tx, conn.connId);
-  await saveRatchetRow.run(tx, { connId: conn.connId, ratchet: encodeRatchetState(ratchetOf(conn)) });
-}
-
-export function ratchetOf(conn: Conn): RatchetState {
-  if (conn.ratchet === undefined) throw connError('NOT_FOUND', 'no ratchet');
-  return conn.ratchet;
-}
-
-/** Replaces the ratchet by a new one; skipped keys of the old one and the private keys that made it are deleted. */
-export async function replaceRatchet(rows: ConnRows, tx: Tx, conn: Conn, ratchet: RatchetState): Promise<void> {
-  rows.cache.changed(tx, conn.connId);
-  conn.ratchet = ratchet;
-  conn.skipped = new SkippedKeyMap();
-  await tx.db.deleteFrom('agent_skipped_keys').where('conn_id', '=', conn.connId).execute();
-  await tx.db
-    .updateTable('agent_connections')
-    .set({ ratchet: encodeRatchetState(ratchet), e2e_keys: null })
-    .where('conn_id', '=', conn.connId)
-    .execute();
-}
-
-/** The skipped keys of a connection, read once. */
-export async function skippedKeysOf(tx: Tx, conn: Conn): Promise<SkippedKeyMap> {
-  if (conn.skipped === undefined) {
-    const rows = await skippedOfConn.all(tx, { connId: conn.connId });
-    conn.skipped = new SkippedKeyMap(
-      rows.map((r) => ({
-        headerKey: r.header_key,
-        number: r.msg_n,
-        key: r.body_key.subarray(0, 32),
-        iv: r.body_key.subarray(32),
-      })),
-    );
-  }
-  return conn.skipped;
-}
-
-/** Skipped keys kept for one connection at the most: only very late messages need older ones. */
-const maxSkippedKeys = 2_000;
-
-/** Stores what a decryption changed in the skipped keys. */
-export async function saveSkipped(rows: ConnRows, tx: Tx, conn: Conn, diff: SkippedDiff): Promise<void> {
-  const { removed, added } = diff;
-  if (removed === undefined && added.length === 0) return;
-  rows.cache.changed(tx, conn.connId);
-  const skipped = await skippedKeysOf(tx, conn);
-  skipped.apply(diff);
-  if (removed !== undefined) {
-    await tx.db
-      .deleteFrom('agent_skipped_keys')
-      .where('conn_id', '=', conn.connId)
-      .where('header_key', '=', removed.headerKey)
-      .where('msg_n', '=', removed.number)
-      .execute();
-  }
-  for (const key of added) {
-    await tx.db
-      .insertInto('agent_skipped_keys')
-      .values({
-        conn_id: conn.connId,
-        header_key: key.headerKey,
-        msg_n: key.number,
-        body_key: concat(key.key, key.iv),
-      })
-      .onConflict((c) => c.columns(['conn_id', 'header_key', 'msg_n']).doNothing())
-      .execute();
-  }
-  for (const old of skipped.rows().slice(0, Math.max(0, skipped.size - maxSkippedKeys))) {
-    skipped.apply({ added: [], removed: { headerKey: old.headerKey, number: old.number } });
-    await tx.db
-      .deleteFrom('agent_skipped_keys')
-      .where('conn_id', '=', conn.connId)
-      .where('header_key', '=', old.headerKey)
-      .where('msg_n', '=', old.number)
-      .execute();
-  }
-}
-
-/** Our private keys of an invitation or a re-synchronisation, until the ratchet is made. */
-export async function saveE2EKeys(tx: Tx, connId: ConnId, keys: E2EKeys): Promise<void> {
-  await tx.db
-    .updateTable('agent_connections')
-    .set({ e2e_keys: encodeE2EKeys(keys) })
-    .where('conn_id', '=', connId)
-    .execute();
-}
-
-export async function loadE2EKeys(tx: Tx, connId: ConnId): Promise<E2EKeys | undefined> {
-  const row = await tx.db
-    .selectFrom('agent_connections')
-    .select('e2e_keys')
-    .where('conn_id', '=', connId)
-    .executeTakeFirst();
-  return row?.e2e_keys == null ? undefined : decodeE2EKeys(row.e2e_keys);
-}
-
-/** The public parameters of our confirmation: the same in each attempt. */
-export async function saveE2EParams(tx: Tx, connId: ConnId, params: E2EParams): Promise<void> {
-  await tx.db
-    .updateTable('agent_connections')
-    .set({ e2e_params: encode((w) => writeE2EParams(w, params), 4096) })
-    .where('conn_id', '=', connId)
-    .execute();
-}
-
-export async function loadE2EParams(tx: Tx, connId: ConnId): Promise<E2EParams | undefined> {
-  const row = await tx.db
-    .selectFrom('agent_connections')
-    .select('e2e_params')
-    .where('conn_id', '=', connId)
-    .executeTakeFirst();
-  return row?.e2e_params == null ? undefined : decodeWhole(row.e2e_params, 'e2eParams', readE2EParams);
 }
 
 /** Adds a receive queue to the connection and its rows. */

@@ -1,10 +1,12 @@
-import { encodeMessageKey, encryptHeader, ratchetPaddedLength, sha256 } from '../../crypto/index.js';
+import { encodeMessageKey, encryptHeader, RatchetError, ratchetPaddedLength, sha256 } from '../../crypto/index.js';
 import type { Tx } from '../../store/index.js';
 import type { AgentContext } from '../context.js';
 import { type AMessage, encodeAgentMessage, encodeAgentMessageBody, encodeAMessage } from '../envelopes/index.js';
 import { cmdError, internalError } from '../errors.js';
-import { ratchetOf, saveConn, saveSndCounters, saveSndState } from '../rows/connections.js';
+import { ratchetFailure } from '../receiving/ratchet-failure.js';
+import { saveConn, saveSndCounters, saveSndState } from '../rows/connections.js';
 import { insertBody, insertDelivery, insertSndMessage, type SndKind, type SndMessage } from '../rows/messages.js';
+import { ratchetOf } from '../rows/ratchets.js';
 import { type Conn, hasPqSupport, type SndQueue, sndQueueOf } from '../state/connection.js';
 import type { AgentMsgId } from '../types.js';
 import { AgentV } from '../versions.js';
@@ -63,12 +65,13 @@ export async function enqueueEncoded(
     conn.pqSupport = true;
     await saveConn(ctx, tx, conn);
   }
+  // What can fail comes before the first change: a failed item of a batch does not undo the transaction.
+  const { state, messageKey } = takeMessageKey(conn, pqEnc);
+  const prevHash = conn.lastSndHash;
   const internalId = ++conn.lastInternalId;
   const sndId = ++conn.lastSndId;
-  const prevHash = conn.lastSndHash;
   const hash = sha256(encodeAgentMessageBody(sndId, prevHash, encoded));
   conn.lastSndHash = hash;
-  const { state, messageKey } = encryptHeader(ratchetOf(conn), { pqEnc });
   conn.ratchet = state;
   await saveSndState(ctx, tx, conn);
   const { shared } = options;
@@ -113,6 +116,16 @@ export async function enqueueEncoded(
     bodyId: shared?.rowId,
   });
   return { msgId: internalId, pqEncryption: state.sndKem };
+}
+
+/** The next key of the sending chain; the state after it is not stored yet. */
+function takeMessageKey(conn: Conn, pqEnc: boolean | undefined): ReturnType<typeof encryptHeader> {
+  try {
+    return encryptHeader(ratchetOf(conn), { pqEnc });
+  } catch (error) {
+    if (error instanceof RatchetError) throw ratchetFailure(error);
+    throw error;
+  }
 }
 
 /** The primary queue, and during a rotation the other queues that can be used. */
@@ -205,7 +218,7 @@ export function confirmationStep(
 ): { prevHash: Uint8Array; msgKey: Uint8Array; paddedLength: number; pqEncryption: boolean } {
   const paddedLength = ratchetPaddedLength('connInfo', hasPqSupport(conn));
   if (body.length > paddedLength - 2) throw cmdError('LARGE', 'connection info');
-  const { state, messageKey } = encryptHeader(ratchetOf(conn), { pqEnc: conn.pqSupport });
+  const { state, messageKey } = takeMessageKey(conn, conn.pqSupport);
   const prevHash = conn.lastSndHash;
   conn.lastInternalId++;
   conn.lastSndId++;

@@ -1,8 +1,7 @@
 import type { Tx } from '../../store/index.js';
 import type { AgentContext } from '../context.js';
-import { toAgentError } from '../context.js';
 import { encodeAMessage } from '../envelopes/index.js';
-import { type AgentError, cmdError, connError } from '../errors.js';
+import { AgentError, cmdError, connError } from '../errors.js';
 import { loadConn } from '../rows/connections.js';
 import { connKind, isSendProhibited } from '../state/connection.js';
 import type { SendItem, SentItem } from '../types.js';
@@ -19,10 +18,11 @@ export async function sendMessages(
   for (const item of items) {
     try {
       const body = shared.get(item.body);
-      // A savepoint only where a failure could leave half of an item: with the first statement nothing was written.
       results.push(await sendOne(ctx, tx, item, body));
     } catch (error) {
-      results.push(toAgentError(error));
+      // Everything that an item can be guilty of comes before its first write; a failing database undoes all.
+      if (!(error instanceof AgentError)) throw error;
+      results.push(error);
     }
   }
   return results;
