@@ -94,6 +94,44 @@ describe.each(drivers)('store on %s', (_name, open) => {
     await store.close();
   });
 
+  it('goes on when hooks throw: the other hooks run, the bodies are answered, the store works', async () => {
+    const store = await open();
+    const seen: string[] = [];
+    const bad = () => {
+      throw new Error('a hook');
+    };
+    const results = await Promise.allSettled([
+      store.transaction(async (tx) => {
+        tx.onCommit(bad);
+        tx.onCommit(() => seen.push('after a bad one'));
+        return 1;
+      }),
+      store.transaction(async (tx) => {
+        tx.onRollback(bad);
+        tx.onRollback(() => seen.push('undone'));
+        throw new Error('body');
+      }),
+      store.read(async (tx) => {
+        tx.onCommit(bad);
+        return 2;
+      }),
+      store.read(async (tx) => {
+        tx.onRollback(bad);
+        throw new Error('reader');
+      }),
+      store.transaction(async () => 3),
+    ]);
+    expect(results.map((r) => (r.status === 'fulfilled' ? r.value : String(r.reason)))).toEqual([
+      1,
+      'Error: body',
+      2,
+      'Error: reader',
+      3,
+    ]);
+    expect(seen).toEqual(['undone', 'after a bad one']);
+    await store.close();
+  });
+
   it('a savepoint undoes only its own writes', async () => {
     const store = await open();
     await store.transaction(async (tx) => {

@@ -24,14 +24,16 @@ class TxImpl implements Tx {
   readonly dialect: Dialect;
   readonly db: Kysely<Tables>;
   readonly #connection: SqlConnection;
+  readonly #logger: Logger;
   #depth = 0;
   #commitHooks: (() => void)[] = [];
   #rollbackHooks: (() => void)[] = [];
 
-  constructor(connection: SqlConnection, db: Kysely<Tables>) {
+  constructor(connection: SqlConnection, db: Kysely<Tables>, logger: Logger) {
     this.dialect = connection.dialect;
     this.db = db;
     this.#connection = connection;
+    this.#logger = logger;
   }
 
   execute<R>(sql: string, params: readonly unknown[] = []): Promise<QueryOutcome<R>> {
@@ -59,7 +61,7 @@ class TxImpl implements Tx {
       await this.#connection.execute(`ROLLBACK TO SAVEPOINT ${name}`, []);
       await this.#connection.execute(`RELEASE SAVEPOINT ${name}`, []);
       this.#commitHooks.length = commits;
-      runAll(this.#rollbackHooks.splice(rollbacks).reverse());
+      runAll(this.#rollbackHooks.splice(rollbacks).reverse(), this.#logger);
       throw error;
     } finally {
       this.#depth--;
@@ -82,8 +84,15 @@ class TxImpl implements Tx {
   }
 }
 
-function runAll(hooks: readonly (() => void)[]): void {
-  for (const hook of hooks) hook();
+/** Calls them all: a hook that throws stops neither the others nor the store. */
+function runAll(hooks: readonly (() => void)[], logger: Logger): void {
+  for (const hook of hooks) {
+    try {
+      hook();
+    } catch (error) {
+      logger.error({ error: errorMessage(error) }, 'a hook of a transaction failed');
+    }
+  }
 }
 
 /**
@@ -148,13 +157,13 @@ export class TransactionQueue implements Store {
   async #read(): Promise<void> {
     const job = this.#jobs.shift();
     if (job === undefined) return;
-    const tx = new TxImpl(this.#connection, this.#db);
+    const tx = new TxImpl(this.#connection, this.#db, this.#logger);
     try {
       const answer = await this.#watched(job, tx);
       answer();
-      runAll(tx.takeCommitHooks());
+      runAll(tx.takeCommitHooks(), this.#logger);
     } catch (error) {
-      runAll(tx.takeRollbackHooks());
+      runAll(tx.takeRollbackHooks(), this.#logger);
       job.fail(error);
     }
   }
@@ -173,7 +182,7 @@ export class TransactionQueue implements Store {
     while (done.length < maxGroup) {
       const job = this.#jobs.shift();
       if (job === undefined) break;
-      const tx = new TxImpl(this.#connection, this.#db);
+      const tx = new TxImpl(this.#connection, this.#db, this.#logger);
       // The first body needs no savepoint: when it throws there is nothing else to keep.
       const first = done.length === 0;
       try {
@@ -181,7 +190,7 @@ export class TransactionQueue implements Store {
         done.push({ job, answer, hooks: tx.takeCommitHooks(), undo: tx });
       } catch (error) {
         if (first) await this.#connection.rollback().catch(() => {});
-        runAll(tx.takeRollbackHooks());
+        runAll(tx.takeRollbackHooks(), this.#logger);
         job.fail(error);
         if (first) return;
       }
@@ -193,7 +202,7 @@ export class TransactionQueue implements Store {
       await this.#connection.rollback().catch(() => {});
       const error = new StoreError('STORE_COMMIT', `cannot commit: ${errorMessage(cause)}`, { cause });
       for (const { job, undo } of done.reverse()) {
-        runAll(undo.takeRollbackHooks());
+        runAll(undo.takeRollbackHooks(), this.#logger);
         job.fail(error);
       }
       return;
@@ -212,7 +221,7 @@ export class TransactionQueue implements Store {
       }
       for (const { answer, hooks } of done) {
         answer();
-        runAll(hooks);
+        runAll(hooks, this.#logger);
       }
     })();
   }
