@@ -7,16 +7,15 @@ import { statusColumn } from '../items/status.js';
 import type { ItemRow } from '../items/view.js';
 import { getContact } from './queries.js';
 
-const itemsOfMessage = prepare<{ connId: number; agentMsgId: number; contactId: number }, ItemRow>((db, p) =>
+const itemsOfMessage = prepare<{ connId: number; agentMsgId: number }, ItemRow>((db, p) =>
   db
     .selectFrom('msg_deliveries')
     .innerJoin('chat_item_messages', 'chat_item_messages.message_id', 'msg_deliveries.message_id')
     .innerJoin('chat_items', 'chat_items.chat_item_id', 'chat_item_messages.chat_item_id')
     .selectAll('chat_items')
     .where('msg_deliveries.connection_id', '=', p('connId'))
-    .where('msg_deliveries.agent_msg_id', '=', p('agentMsgId'))
-    .where('chat_items.contact_id', '=', p('contactId'))
-    .where('chat_items.item_sent', '=', 1),
+    // No condition on the chat: it would make SQLite go through all of its items.
+    .where('msg_deliveries.agent_msg_id', '=', p('agentMsgId')),
 );
 
 const setStatus = prepare<{ itemId: number; status: string; viaProxy: number | null; now: number }>((db, p) =>
@@ -52,8 +51,9 @@ export async function updateDirectStatuses(
   let contact: Contact | undefined;
   const seen = new Set<number>();
   for (const agentMsgId of agentMsgIds) {
-    for (const row of await itemsOfMessage.all(tx, { connId: connection.connection_id, agentMsgId, contactId })) {
-      if (seen.has(row.chat_item_id) || isFinal(row) || row.item_status === column) continue;
+    for (const row of await itemsOfMessage.all(tx, { connId: connection.connection_id, agentMsgId })) {
+      if (row.contact_id !== contactId || row.item_sent === 0 || isFinal(row) || row.item_status === column) continue;
+      if (seen.has(row.chat_item_id)) continue;
       seen.add(row.chat_item_id);
       const via_proxy = viaProxy === undefined ? row.via_proxy : viaProxy ? 1 : 0;
       await setStatus.run(tx, { itemId: row.chat_item_id, status: column, viaProxy: via_proxy, now });
