@@ -61,6 +61,7 @@ export class Inbox {
       item: chatItem,
       versions: versions.at(-1) === text ? versions : [...versions, text],
     };
+    entry.heard = false;
     this.#changed(entry);
   }
 
@@ -70,6 +71,7 @@ export class Inbox {
     const { reaction } = chatReaction;
     if (entry === undefined || reaction.type !== 'emoji') return;
     entry.message = { ...entry.message, reactions: [...entry.message.reactions, String(reaction.emoji)] };
+    entry.heard = false;
     this.#changed(entry);
   }
 
@@ -78,6 +80,7 @@ export class Inbox {
     const entry = chat === undefined ? undefined : this.#find(chat, chatItem.meta.itemId);
     if (entry === undefined) return;
     entry.message = { ...entry.message, deleted: true };
+    entry.heard = false;
     this.#changed(entry);
   }
 

@@ -1,5 +1,5 @@
 import type { ApiEvent } from '../../api/index.js';
-import type { Clock, Logger } from '../../core/index.js';
+import type { Clock, Logger, Timer } from '../../core/index.js';
 import { errorMessage } from '../../core/index.js';
 import { prepare, type Store, type Tx } from '../../store/index.js';
 
@@ -37,7 +37,8 @@ export class EventLog {
   readonly #listeners = new Set<EventListener>();
   #delivered = 0;
   #sincePrune = 0;
-  #saving = false;
+  /** Runs while a delivered number waits to be stored. */
+  #saving: Timer | undefined;
 
   constructor(store: Store, clock: Clock, logger: Logger, maxEvents: number, maxAge: number) {
     this.#store = store;
@@ -113,15 +114,11 @@ export class EventLog {
   markDelivered(seq: number): void {
     if (seq <= this.#delivered) return;
     this.#delivered = seq;
-    if (this.#saving) return;
-    this.#saving = true;
-    const timer = this.#clock.after(200, () => void this.#save(), { unref: true });
-    void timer;
+    this.#saving ??= this.#clock.after(200, () => void this.#save(), { unref: true });
   }
 
   /** Writes what {@link markDelivered} has collected. */
   async #save(): Promise<void> {
-    this.#saving = false;
     try {
       await this.flush();
     } catch (error) {
@@ -130,6 +127,8 @@ export class EventLog {
   }
 
   async flush(): Promise<void> {
+    this.#saving?.cancel();
+    this.#saving = undefined;
     const value = String(this.#delivered);
     await this.#store.transaction((tx) => this.#write(tx, value));
   }
