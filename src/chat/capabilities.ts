@@ -6,6 +6,7 @@ import { contactCommands, directChatCommands, pendingConnectionCommands } from '
 import { contactEvents } from './contacts/events.js';
 import { contactMessages } from './contacts/receive.js';
 import type { Capability } from './engine/capability.js';
+import { files } from './files/index.js';
 import { lifecycleCommands } from './lifecycle/commands.js';
 import { networkEvents } from './lifecycle/events.js';
 import { messages } from './messages/index.js';
@@ -29,4 +30,5 @@ export const capabilities: readonly Capability[] = [
     directMessages: contactMessages,
   },
   messages,
+  files,
 ];

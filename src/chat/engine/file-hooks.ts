@@ -74,6 +74,8 @@ export interface FileHooks {
   ): Promise<StoredFile>;
   /** The item that carries the file is stored now: its row must have `has_file` = 1. */
   linkItem(tx: Tx, fileId: number, itemId: number, sharedMsgId: string | undefined): Promise<void>;
+  /** The message of a stored file could not be sent after all: its upload ends, its row goes. */
+  discard(ctx: ChatContext, tx: Tx, user: User, fileId: number): Promise<void>;
   /** After the item of a received file was shown: accepts small files, if the engine is told to. Not for blocked members. */
   received(ctx: ChatContext, tx: Tx, user: User, file: StoredFile): Promise<void>;
   /** Items with files go: transfers are cancelled, rows deleted, and files of ours deleted after the commit. */

@@ -5,9 +5,7 @@ import path from 'node:path';
 const maxNameBytes = 240;
 
 /** Controls, line separators, and marks that turn the direction of text: `exe.png` must not be shown for `gnp.exe`. */
-const unsafeCharacters =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const unsafeCharacters = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const windowsCharacters = /[<>:"|?*]/g;
 const windowsDevices = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
 

@@ -116,6 +116,7 @@ async function sendItems(
     const result = results[i];
     if (result === undefined || result instanceof ChatException) {
       if (result !== undefined) errors.push(result);
+      if (draft.file !== undefined) await ctx.files?.discard(ctx, tx, user, draft.file.fileId);
       continue;
     }
     items.push({
