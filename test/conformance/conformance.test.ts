@@ -20,6 +20,9 @@ const scenarios = [
   'accept-request',
   'start-stop',
   'errors',
+  'messages',
+  'contents',
+  'preferences',
 ] as const;
 
 /** What commands marked `newer` leave behind, which the recorded version did not parse. */
