@@ -298,6 +298,7 @@ CREATE TABLE agent_snd_messages (
   created_at INTEGER NOT NULL,
   PRIMARY KEY (conn_id, internal_id)
 );
+CREATE INDEX agent_snd_messages_snd_id ON agent_snd_messages (conn_id, snd_id);
 CREATE INDEX agent_snd_messages_created ON agent_snd_messages (created_at);
 CREATE INDEX agent_snd_messages_body ON agent_snd_messages (body_id) WHERE body_id IS NOT NULL;
 CREATE TABLE agent_snd_bodies (
