@@ -14,7 +14,7 @@ import { AgentDispatcher, mergeTables } from './dispatcher.js';
 import { commandFailure, toChatError } from './errors.js';
 import { type EventListener, EventLog } from './events.js';
 import { Jobs, TimedItemScheduler } from './jobs.js';
-import { CommandQueue, orderKeys } from './order.js';
+import { CommandQueue, isOneTransaction, orderKeys } from './order.js';
 
 export interface ChatEngineOptions {
   /** Opened with the agent's and the chat's migrations. Stays the caller's: close it after the engine. */
@@ -79,13 +79,14 @@ class Engine implements ChatEngine {
         if (!parsed.ok) return this.#failed(commandFailure(parsed.error.message));
         const { command } = parsed;
         if (isUnsupported(command)) return this.#failed(commandFailure('not supported'));
-        return queue.run(orderKeys(command), async () => {
+        const run = async (): Promise<ApiResponse> => {
           try {
             return await runCommand(this.#commands, this.context, command);
           } catch (error) {
             return this.#failed(error);
           }
-        });
+        };
+        return queue.run(orderKeys(command), run, isOneTransaction(command));
       },
     };
   }

@@ -1,45 +1,74 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseCommand } from '../../api/index.js';
-import { deferred } from '../../core/index.js';
-import { CommandQueue, orderKeys } from './order.js';
+import { CommandQueue, isOneTransaction } from './order.js';
 
-function keys(text: string) {
-  const parsed = parseCommand(text);
-  if (!parsed.ok) throw new Error(parsed.error.message);
-  return orderKeys(parsed.command);
+/** Tasks that note when they start and end when they are told. */
+function tasks() {
+  const log: string[] = [];
+  const ends = new Map<string, () => void>();
+  return {
+    log,
+    task: (name: string) => async () => {
+      log.push(name);
+      await new Promise<void>((resolve) => ends.set(name, resolve));
+    },
+    end: async (name: string) => {
+      ends.get(name)?.();
+      // Lets what waited for it start.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
 }
 
-test('commands that name the same chat have a key in common, those on users go alone', () => {
-  expect(keys('/_send @4 text hi')).toEqual(['@4']);
-  expect(keys('/_update item @4 1 text hi')).toEqual(['@4']);
-  expect(keys('/_members #1')).toEqual(['#1']);
-  expect(keys('/_add #1 4 member')).toEqual(['#1', '@4']);
-  expect(keys('/_contacts 1')).toEqual(['user']);
-  expect(keys('@bob hi')).toBe('all');
-  expect(keys('/_user 1')).toBe('all');
-});
+describe('the order of the commands of one client', () => {
+  test('commands about one chat wait for each other, others do not', async () => {
+    const { log, task, end } = tasks();
+    const queue = new CommandQueue();
+    void queue.run(['@1'], task('a'));
+    void queue.run(['@1'], task('b'));
+    void queue.run(['@2'], task('c'));
+    expect(log).toEqual(['a', 'c']);
+    await end('a');
+    expect(log).toEqual(['a', 'c', 'b']);
+  });
 
-test('commands of one chat run in order, those of others beside them', async () => {
-  const queue = new CommandQueue();
-  const gates = [deferred<void>(), deferred<void>(), deferred<void>(), deferred<void>()];
-  const started: number[] = [];
-  const run = (key: 'all' | readonly string[], n: number) =>
-    queue.run(key, async () => {
-      started.push(n);
-      await gates[n]?.promise;
-    });
-  const all = [run(['@1'], 0), run(['@1'], 1), run(['@2'], 2), run('all', 3)];
-  await Promise.resolve();
-  expect(started).toEqual([0, 2]);
-  gates[0]?.resolve();
-  await all[0];
-  await new Promise(setImmediate);
-  expect(started).toEqual([0, 2, 1]);
-  gates[1]?.resolve();
-  gates[2]?.resolve();
-  await Promise.all([all[1], all[2]]);
-  await new Promise(setImmediate);
-  expect(started).toEqual([0, 2, 1, 3]);
-  gates[3]?.resolve();
-  await Promise.all(all);
+  test('commands of one transaction start at once, in their order; others wait for all of them', async () => {
+    const { log, task, end } = tasks();
+    const queue = new CommandQueue();
+    void queue.run(['@1'], task('t1'), true);
+    void queue.run(['@1'], task('t2'), true);
+    void queue.run(['@1'], task('x'));
+    void queue.run(['@1'], task('t3'), true);
+    expect(log).toEqual(['t1', 't2']);
+    await end('t2');
+    expect(log).toEqual(['t1', 't2']);
+    await end('t1');
+    expect(log).toEqual(['t1', 't2', 'x']);
+    await end('x');
+    expect(log).toEqual(['t1', 't2', 'x', 't3']);
+  });
+
+  test('a command about everything waits for everything and holds what comes after it', async () => {
+    const { log, task, end } = tasks();
+    const queue = new CommandQueue();
+    void queue.run(['@1'], task('a'), true);
+    void queue.run('all', task('all'));
+    void queue.run(['@2'], task('b'), true);
+    expect(log).toEqual(['a']);
+    await end('a');
+    expect(log).toEqual(['a', 'all']);
+    await end('all');
+    expect(log).toEqual(['a', 'all', 'b']);
+  });
+
+  test('messages without files to contacts are one transaction', () => {
+    const one = (text: string): boolean => {
+      const parsed = parseCommand(text);
+      return parsed.ok && isOneTransaction(parsed.command);
+    };
+    expect(one('/_send @1 text hello')).toBe(true);
+    expect(one('/_send @1 json [{"msgContent":{"type":"file","text":""},"fileSource":{"filePath":"a"}}]')).toBe(false);
+    expect(one('/_send #1 text hello')).toBe(false);
+    expect(one('/_get chats 1')).toBe(false);
+  });
 });

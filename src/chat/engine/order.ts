@@ -54,32 +54,73 @@ export function orderKeys(command: ParsedCommand): OrderKeys {
   return keys.length > 0 ? keys : ['user'];
 }
 
+/**
+ * Commands that are one transaction, asked for at once when they are started: the transactions keep their order, so that
+ * the next one need not wait until the first is durable.
+ */
+export function isOneTransaction(command: ParsedCommand): boolean {
+  switch (command.tag) {
+    case 'APISendMessages':
+      // Files are looked at first.
+      return command.sendRef.chatType === 'direct' && command.composedMessages.every((m) => m.fileSource === undefined);
+    case 'APIUpdateChatItem':
+    case 'APIDeleteChatItem':
+    case 'APIChatItemReaction':
+      return command.chatRef.chatType === 'direct';
+    case 'APIChatRead':
+    case 'APIChatItemsRead':
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** Runs the commands of one client: side by side where order cannot matter. */
 export class CommandQueue {
   readonly #last = new Map<string, Promise<unknown>>();
+  /** Commands of one transaction, which only commands of other kinds wait for. */
+  readonly #transactions = new Map<string, Set<Promise<unknown>>>();
   readonly #running = new Set<Promise<unknown>>();
   #barrier: Promise<unknown> | undefined;
 
-  run<T>(keys: OrderKeys, task: () => Promise<T>): Promise<T> {
+  /** `oneTransaction`: {@link isOneTransaction}. */
+  run<T>(keys: OrderKeys, task: () => Promise<T>, oneTransaction = false): Promise<T> {
     const before: Promise<unknown>[] = this.#barrier === undefined ? [] : [this.#barrier];
     if (keys === 'all') before.push(...this.#running);
     else {
       for (const key of keys) {
         const last = this.#last.get(key);
         if (last !== undefined) before.push(last);
+        if (!oneTransaction) before.push(...(this.#transactions.get(key) ?? []));
       }
     }
     const result = before.length === 0 ? task() : Promise.all(before).then(task);
     const done = result.then(nothing, nothing);
     this.#running.add(done);
     if (keys === 'all') this.#barrier = done;
-    else for (const key of keys) this.#last.set(key, done);
+    else for (const key of keys) this.#begin(key, done, oneTransaction);
     void done.then(() => {
       this.#running.delete(done);
       if (this.#barrier === done) this.#barrier = undefined;
-      if (keys !== 'all') for (const key of keys) if (this.#last.get(key) === done) this.#last.delete(key);
+      if (keys !== 'all') for (const key of keys) this.#end(key, done);
     });
     return result;
+  }
+
+  #begin(key: string, done: Promise<unknown>, oneTransaction: boolean): void {
+    if (!oneTransaction) {
+      this.#last.set(key, done);
+      return;
+    }
+    const set = this.#transactions.get(key);
+    if (set === undefined) this.#transactions.set(key, new Set([done]));
+    else set.add(done);
+  }
+
+  #end(key: string, done: Promise<unknown>): void {
+    if (this.#last.get(key) === done) this.#last.delete(key);
+    const set = this.#transactions.get(key);
+    if (set?.delete(done) === true && set.size === 0) this.#transactions.delete(key);
   }
 }
 
