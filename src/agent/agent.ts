@@ -27,6 +27,7 @@ import { Deletion } from './deletion/deletion.js';
 import { AgentError } from './errors.js';
 import { SmpNetwork } from './network/network.js';
 import { Operations } from './operations.js';
+import { ReceiptSender } from './receiving/receipt-sender.js';
 import { Receiver } from './receiving/receiver.js';
 import { synchronizeRatchet } from './resync/start.js';
 import { abortSwitch, switchConnection, switchConnectionAsync } from './rotation/recipient.js';
@@ -98,6 +99,7 @@ class Parts {
     const subscriptions = new Subscriptions(ctx, () => this.pool, this.receiver);
     ctx.subscriptions = subscriptions;
     ctx.deliveries = new DeliveryWorkers(ctx);
+    ctx.receipts = new ReceiptSender(ctx);
     ctx.commands = new CommandWorkers(ctx);
     this.pool = new SmpPool({ network: options.smp, clock, random, log: logger, handler: subscriptions });
     ctx.network = new SmpNetwork(this.pool, users, options.network ?? defaultNetworkConfig);
@@ -127,6 +129,7 @@ class AgentHandle implements Agent {
     this.#state = 'started';
     const { ctx, deletion, cleanup } = this.#parts;
     await ctx.deliveries.start();
+    await ctx.receipts.start();
     await ctx.commands.start();
     deletion.start();
     cleanup.start();
@@ -157,6 +160,7 @@ class AgentHandle implements Agent {
     ctx.operations.close();
     pool.close();
     await cleanup.stop();
+    await ctx.receipts.stop();
     await Promise.all([ctx.deliveries.stop(), ctx.commands.stop(), deletion.stop(), receiver.idle()]);
     await this.#ownKem?.close();
   }

@@ -6,6 +6,7 @@ import type { CommandWorkers } from './commands/worker.js';
 import { AgentError, type AgentErrorJson, internalError } from './errors.js';
 import type { SmpNetwork } from './network/network.js';
 import type { Operations } from './operations.js';
+import type { ReceiptSender } from './receiving/receipt-sender.js';
 import type { ServerRows } from './rows/servers.js';
 import type { DeliveryWorkers } from './sending/workers.js';
 import type { UserServerList } from './servers/users.js';
@@ -33,6 +34,7 @@ export interface AgentContext {
   readonly locks: KeyedMutex<string>;
   readonly operations: Operations;
   readonly deliveries: DeliveryWorkers;
+  readonly receipts: ReceiptSender;
   readonly commands: CommandWorkers;
   readonly subscriptions: Subscriptions;
   readonly faults: ((point: FaultPoint) => void) | undefined;

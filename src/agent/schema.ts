@@ -175,6 +175,15 @@ export interface AgentHashesTable {
   created_at: number;
 }
 
+/** Receipts that wait to be sent together. */
+export interface AgentRcvReceiptsTable {
+  id: Generated<number>;
+  conn_id: string;
+  /** The peer's number of the message, and the hash that the receipt names. */
+  snd_msg_id: number;
+  msg_hash: Uint8Array;
+}
+
 declare module '../store/tables.js' {
   interface Tables {
     agent_users: AgentUsersTable;
@@ -192,6 +201,7 @@ declare module '../store/tables.js' {
     agent_commands: AgentCommandsTable;
     agent_msg_hashes: AgentHashesTable;
     agent_ratchet_key_hashes: AgentHashesTable;
+    agent_rcv_receipts: AgentRcvReceiptsTable;
   }
 }
 
@@ -366,6 +376,18 @@ CREATE TABLE agent_ratchet_key_hashes (
   created_at INTEGER NOT NULL,
   PRIMARY KEY (conn_id, hash)
 );
+`,
+  },
+  {
+    name: 'agent-002-receipts',
+    sql: `
+CREATE TABLE agent_rcv_receipts (
+  id AUTO_ID,
+  conn_id TEXT NOT NULL REFERENCES agent_connections (conn_id) ON DELETE CASCADE,
+  snd_msg_id INTEGER NOT NULL,
+  msg_hash BLOB NOT NULL
+);
+CREATE INDEX agent_rcv_receipts_conn ON agent_rcv_receipts (conn_id);
 `,
   },
 ];

@@ -33,6 +33,32 @@ describe.each(dialects)('on %s', (dialect) => {
       expect(await rows(alice, 'agent_snd_deliveries')).toBe(0);
     });
 
+    it('are confirmed by collected receipts when many come, each once, also by a receiver that was restarted', async () => {
+      const path = world.newPath();
+      const receipt = async (_tx: unknown, event: { type: string }) =>
+        event.type === 'MSG' ? { receipt: true } : undefined;
+      const carol = await world.party(serversOf([relay]), { path, onEvent: receipt });
+      const { aliceConn, bobConn: carolConn } = await connect(alice, carol);
+      const count = 30;
+      const sent: number[] = [];
+      for (let i = 0; i < count; i++) {
+        sent.push(await alice.send(aliceConn, `message ${i}`));
+        await carol.nextText(carolConn);
+      }
+      await carol.close();
+      await world.party(serversOf([relay]), { path, onEvent: receipt });
+      const confirmed: number[] = [];
+      let events = 0;
+      while (confirmed.length < count) {
+        const { receipts } = await alice.next('RCVD', (e) => e.connId === aliceConn);
+        expect(receipts.every((r) => r.msgRcptStatus === 'ok')).toBe(true);
+        confirmed.push(...receipts.map((r) => r.agentMsgId));
+        events++;
+      }
+      expect(confirmed).toEqual(sent);
+      expect(events).toBeLessThan(count);
+    }, 30_000);
+
     it('share one body when a batch sends the same bytes, and a failed item does not disturb the others', async () => {
       const first = await connect(alice, bob);
       const second = await connect(alice, bob);

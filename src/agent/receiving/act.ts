@@ -89,5 +89,5 @@ async function onMessage(
   const now = await loadConn(ctx, tx, connId).catch(() => undefined);
   if (now === undefined || connKind(now) !== 'duplex' || now.agentVersion < AgentV.DeliveryReceipts) return;
   const receipt = { sndMsgId: meta.sndMsgId, msgHash: hash, info: new Uint8Array() };
-  await enqueueMessage(ctx, tx, now, { type: 'A_RCVD', receipts: [receipt] });
+  await ctx.receipts.send(tx, now, receipt);
 }
