@@ -70,12 +70,18 @@ export class Operations {
 
   /** Sleeps; false when woken early by `signal` or the end of the agent. */
   async sleep(ms: number, signal?: AbortSignal): Promise<boolean> {
-    const any = signal === undefined ? this.signal : AbortSignal.any([signal, this.signal]);
+    const signals = signal === undefined ? [this.signal] : [this.signal, signal];
+    if (signals.some((s) => s.aborted)) return false;
+    // Listeners are taken off again: `AbortSignal.any` with a signal that lives long keeps memory in Node 20.
+    const ended = deferred<boolean>();
+    const onAbort = (): void => ended.resolve(false);
+    const timer = this.#clock.after(ms, () => ended.resolve(true));
+    for (const s of signals) s.addEventListener('abort', onAbort);
     try {
-      await this.#clock.sleep(ms, any);
-      return true;
-    } catch {
-      return false;
+      return await ended.promise;
+    } finally {
+      timer.cancel();
+      for (const s of signals) s.removeEventListener('abort', onAbort);
     }
   }
 }

@@ -16,13 +16,18 @@ class ShiftedClock implements Clock {
     return systemClock.monotonic();
   }
   after(ms: number, fn: () => void, options?: { readonly unref?: boolean }): Timer {
-    if (ms < 20_000) return systemClock.after(ms, fn, options);
+    if (ms < 20_000) return systemClock.after(Math.min(ms, 100), fn, options);
     const entry = { ms, fn };
     this.#long.push(entry);
     return { cancel: () => this.#long.splice(0, this.#long.length, ...this.#long.filter((e) => e !== entry)) };
   }
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return systemClock.sleep(Math.min(ms, 100), signal);
+  }
+  /** Waits for a timer of this length, and fires it. */
+  async fireWhenSet(ms: number): Promise<void> {
+    while (!this.#long.some((e) => e.ms === ms)) await systemClock.sleep(5);
+    this.fire(ms);
   }
   /** Fires the timers of this length. */
   fire(ms: number): void {
@@ -70,9 +75,11 @@ describe.each(dialects)('on %s', (dialect) => {
     const warning = await alice.next('MWARN', (e) => e.connId === aliceConn);
     expect(warning).toMatchObject({ msgId: refused, error: { type: 'SMP', smpErr: { type: 'QUOTA' } } });
     clock.offset = 6 * day;
+    await clock.fireWhenSet(300_000);
     await alice.next('MWARN', (e) => e.connId === aliceConn);
     expect(alice.recorder.count('MERR')).toBe(0);
     clock.offset = 7 * day + 1_000;
+    await clock.fireWhenSet(450_000);
     const error = await alice.next('MERR', (e) => e.connId === aliceConn);
     expect(error).toMatchObject({ msgId: refused, error: { type: 'SMP', smpErr: { type: 'QUOTA' } } });
   });

@@ -11,9 +11,9 @@ import type { ConnId } from '../types.js';
 /** Receipts of a connection that are sent at once, before they are collected. */
 const burst = 8;
 /** One receipt may be sent at once again after so many milliseconds. */
-const refillMs = 500;
+const refillMs = 1_000;
 /** How long receipts are collected, in milliseconds. */
-const collectMs = 500;
+const collectMs = 1_000;
 /** Receipts in one A_RCVD: 43 bytes each, which is far below the size of a message. */
 const maxReceipts = 100;
 /** Connections that sent a receipt lately, remembered at the most. */

@@ -38,7 +38,6 @@ export class DeliveryWorker {
   #lastId = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
-  readonly #stop = new AbortController();
   #wait: { readonly reason: 'quota' | 'network'; readonly abort: AbortController } | undefined;
   #retryNow = false;
   #unsaved = 0;
@@ -101,7 +100,7 @@ export class DeliveryWorker {
 
   stop(): void {
     this.#stopped = true;
-    this.#stop.abort();
+    this.#wait?.abort.abort();
   }
 
   async ended(): Promise<void> {
@@ -252,10 +251,10 @@ export class DeliveryWorker {
       }
     });
     retry.advance();
-    if (this.#retryNow) return 'again';
+    if (this.#retryNow || this.#stopped) return 'again';
     const abort = new AbortController();
     this.#wait = { reason: quota ? 'quota' : 'network', abort };
-    await ctx.operations.sleep(delay, AbortSignal.any([abort.signal, this.#stop.signal]));
+    await ctx.operations.sleep(delay, abort.signal);
     this.#wait = undefined;
     return 'again';
   }
