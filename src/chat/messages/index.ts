@@ -1,5 +1,5 @@
 import type { Capability } from '../engine/capability.js';
-import { type CommandTable, whenRunning } from '../engine/commands.js';
+import { type CommandTable, okProcess, whenRunning } from '../engine/commands.js';
 import { commandFailure } from '../engine/errors.js';
 import { clearCommands } from './clear.js';
 import { composedMessages } from './composed.js';
@@ -7,6 +7,7 @@ import { deleteFromContact, deleteNotes, deleteTimedDirect } from './delete.js';
 import { forwardCommands } from './forward.js';
 import { createNotes } from './notes.js';
 import { queryCommands } from './query-commands.js';
+import { reactionMembersCommands } from './reaction-members.js';
 import { reactToContact } from './reactions.js';
 import { readCommands } from './read.js';
 import { messageHandlers } from './receive.js';
@@ -56,6 +57,8 @@ export const messages: Capability = {
     ...ttlCommands,
     ...tagCommands,
     ...typedCommands,
+    ...reactionMembersCommands,
+    ShowLiveItems: whenRunning(async () => okProcess),
     APICreateChatItems: whenRunning((ctx, c, user) =>
       createNotes(ctx, user, c.noteFolderId, composedMessages(c.composedMessages)),
     ),
