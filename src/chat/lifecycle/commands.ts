@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { anytime, type CommandTable, forUser, ok, okProcess, whenRunning } from '../engine/commands.js';
+import { anytime, type CommandTable, forUser, okProcess, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { commandFailure } from '../engine/errors.js';
 
@@ -81,5 +81,4 @@ export const lifecycleCommands: CommandTable = {
   CustomChatCommand: anytime(async () => {
     throw commandFailure('not supported');
   }),
-  ShowLiveItems: whenRunning(async (_ctx, _cmd, user) => ok(user)),
 };
