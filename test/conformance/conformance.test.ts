@@ -22,6 +22,7 @@ const scenarios = [
   'errors',
   'messages',
   'contents',
+  'files',
   'preferences',
 ] as const;
 

@@ -444,7 +444,7 @@ export const messageCommands: readonly GrammarEntry[] = [
 function fileUri(p: CommandInput): string {
   const start = p.pos;
   const uri = p.word('a file link');
-  if (!/^simplex:\/file#\/\?(?:\S*&)?desc=party/.test(uri)) {
+  if (!/^(?:simplex:|https:\/\/[^/\s]+)\/file\/?#\/?\?(?:\S*&)?desc=\w+(?:%3A|:)/i.test(uri)) {
     p.pos = start;
     p.fail('a file link');
   }
