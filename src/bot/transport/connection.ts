@@ -11,12 +11,18 @@ export type Connection = string | LocalConnection | WebSocketConnection | Transp
 
 /**
  * The connection of bots that name none, from the environment: `FANION_CONNECTION` (a `ws://` URL, a database file or a
- * `postgres://` URL), and `FANION_API_TOKEN`, `FANION_KEY`, `FANION_SMP_SERVERS`, `FANION_XFTP_SERVERS` (by spaces).
+ * `postgres://` URL), and `FANION_API_TOKEN`, `FANION_KEY`, `FANION_SMP_SERVERS`, `FANION_XFTP_SERVERS` (several with spaces),
+ * `FANION_EMBEDDED_RELAY` (any value: relays in this process).
  */
 export function environmentConnection(env: Readonly<Record<string, string | undefined>>): Connection {
   const target = env.FANION_CONNECTION ?? './bot.db';
   if (isUrl(target)) return { url: target, ...(env.FANION_API_TOKEN ? { token: env.FANION_API_TOKEN } : {}) };
-  return { database: target, ...(env.FANION_KEY ? { key: env.FANION_KEY } : {}), ...servers(env) };
+  return {
+    database: target,
+    ...(env.FANION_KEY ? { key: env.FANION_KEY } : {}),
+    ...(env.FANION_EMBEDDED_RELAY ? { embeddedRelay: true } : {}),
+    ...servers(env),
+  };
 }
 
 function servers(
