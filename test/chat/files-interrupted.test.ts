@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ApiEvent } from '../../src/api/index.js';
@@ -114,6 +114,57 @@ describe('servers that the user does not have', () => {
     await bob.event('rcvFileComplete');
     expect(digest(path.join(bob.filesFolder, 'foreign.bin'))).toBe(digest(source));
   });
+});
+
+describe('folders that are lost', () => {
+  test('of the receiver: an error, and the file can not be half there', async () => {
+    const alice = await network.current.party('alice');
+    const bob = await network.current.party('bob');
+    const [a] = await connect(alice, bob);
+    await sendFile(alice, `@${a}`, network.current.file('lost.bin', 500_000));
+    const { fileId } = await receivedInvitation(bob);
+    await bob.ok(`/freceive ${fileId}`, 'rcvFileAccepted');
+    rmSync(bob.filesFolder, { recursive: true });
+    const failed = await bob.event('rcvFileError');
+    expect(failed.agentError).toMatchObject({ type: 'FILE', fileErr: { type: 'FILE_IO' } });
+    expect(failed.chatItem_?.chatItem.file?.fileStatus).toMatchObject({
+      type: 'rcvError',
+      rcvFileError: { type: 'other', fileError: expect.stringContaining('ENOENT') },
+    });
+    expect(existsSync(bob.filesFolder)).toBe(false);
+  });
+
+  test('of the sender: an error, and nobody waits for the file', async () => {
+    const alice = await network.current.party('alice');
+    const bob = await network.current.party('bob');
+    const [a] = await connect(alice, bob);
+    // Another upload before it: the encryption waits for its turn.
+    await sendFile(alice, `@${a}`, network.current.file('first.bin', 30_000_000));
+    const source = network.current.file('second.bin', 1000);
+    const { fileId } = await sendFile(alice, `@${a}`, source);
+    rmSync(source);
+    const failed = await alice.event('sndFileError');
+    expect(failed.fileTransferMeta.fileId).toBe(fileId);
+    expect(failed.chatItem_?.chatItem.file?.fileStatus).toMatchObject({ type: 'sndError' });
+    expect(failed.errorMessage).toContain('ENOENT');
+    await alice.event('sndFileCompleteXFTP', (e) => e.fileTransferMeta.fileName === 'first.bin');
+  });
+});
+
+test('a deleted user takes its files along', async () => {
+  const alice = await network.current.party('alice');
+  const bob = await network.current.party('bob', { autoAcceptFileSize: 10_000 });
+  const [a] = await connect(alice, bob);
+  await sendFile(alice, `@${a}`, network.current.file('small.bin', 500));
+  await bob.event('rcvFileComplete');
+  await sendFile(alice, `@${a}`, network.current.file('large.bin', 20_000_000));
+  const large = await bob.event('newChatItems', (e) => e.chatItems[0]?.chatItem.file?.fileSize === 20_000_000);
+  await bob.ok(`/freceive ${large.chatItems[0]?.chatItem.file?.fileId} approved_relays=on`, 'rcvFileAccepted');
+  await alice.event('sndFileProgressXFTP', (e) => e.fileTransferMeta.fileName === 'large.bin');
+  for (const party of [alice, bob]) await party.ok('/_delete user 1 del_smp=off', 'cmdOk');
+  for (const folder of [bob.filesFolder, bob.tempFolder, alice.tempFolder]) {
+    await expect.poll(() => readdirSync(folder), { timeout: 10_000 }).toEqual([]);
+  }
 });
 
 describe('items that go', () => {

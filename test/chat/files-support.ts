@@ -7,6 +7,9 @@ import { type LocalEngine, type LocalEngineOptions, openLocalEngine } from '../.
 import { silentLogger } from '../../src/core/index.js';
 import { type EmbeddedRelays, startEmbeddedRelays, startXftpRelay, type XftpRelay } from '../../src/relay/index.js';
 
+/** With this variable the parties' databases are schemas of PostgreSQL. */
+const postgresUrl = process.env.FANION_TEST_POSTGRES;
+
 type Typed<T extends { readonly type: string }, K extends T['type']> = Extract<T, { readonly type: K }>;
 
 /** An engine with one user, and what it told. It can be closed and opened again on the same database. */
@@ -38,9 +41,15 @@ export class Party {
     return this.local.engine.context;
   }
 
+  #database(): LocalEngineOptions['database'] {
+    if (postgresUrl === undefined) return { kind: 'sqlite', path: path.join(this.folder, `${this.name}.db`) };
+    const schema = `${path.basename(this.folder)}_${this.name}`.replaceAll('-', '_').toLowerCase();
+    return { kind: 'postgres', url: postgresUrl, schema };
+  }
+
   async open(): Promise<void> {
     this.#local = await openLocalEngine({
-      database: { kind: 'sqlite', path: path.join(this.folder, `${this.name}.db`) },
+      database: this.#database(),
       filesFolder: this.filesFolder,
       tempFolder: this.tempFolder,
       logger: silentLogger,

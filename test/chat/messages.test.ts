@@ -156,6 +156,43 @@ describe('what a contact may send out of turn', () => {
   });
 });
 
+describe('many messages of one client', () => {
+  test('arrive in the order in which they were asked for, and are confirmed', async () => {
+    const { alice, bob, ab } = pair;
+    const session = alice.local.engine.session();
+    const texts = Array.from({ length: 50 }, (_, i) => `message ${i}`);
+    const sent = await Promise.all(texts.map((t) => session.execute(`/_send @${ab.contactId} text ${t}`)));
+    expect(sent.map((r) => r.type)).toEqual(texts.map(() => 'newChatItems'));
+    const received = [];
+    for (const _ of texts) received.push((await receivedItem()).meta.itemText);
+    expect(received).toEqual(texts);
+    const confirmed = new Set<number>();
+    while (confirmed.size < texts.length) {
+      const { chatItems } = await alice.event('chatItemsStatusesUpdated');
+      for (const { chatItem } of chatItems) {
+        if (chatItem.meta.itemStatus.type === 'sndRcvd' && texts.includes(chatItem.meta.itemText)) {
+          confirmed.add(chatItem.meta.itemId);
+        }
+      }
+    }
+    expect(bob.pending()).toEqual([]);
+  });
+});
+
+describe('calls', () => {
+  test('show as items, missed when the contact gives up', async () => {
+    const callId = newId();
+    const invitation = { callType: { media: 'audio', capabilities: { encryption: true } } };
+    await sendBody(json('x.call.inv', { callId, invitation }, newId()));
+    expect((await receivedItem()).content).toEqual({ type: 'rcvCall', status: 'pending', duration: 0 });
+    await sendBody(json('x.call.extra', { callId, extra: { rtcExtraInfo: { rtcIceCandidates: '' } } }, newId()));
+    await sendBody(json('x.call.end', { callId }, newId()));
+    const { chatItem } = await pair.bob.event('chatItemUpdated');
+    expect(chatItem.chatItem.content).toEqual({ type: 'rcvCall', status: 'missed', duration: 0 });
+    expect(pair.bob.pending()).toEqual([]);
+  });
+});
+
 describe('messages that disappear', () => {
   test('at the receiver some time after they were read, and at the sender', async () => {
     const { alice, bob, ab, ba } = pair;

@@ -12,7 +12,8 @@ describe('odd messages in a direct chat', () => {
 
   let n = 0;
   /** Some id of a message. */
-  const id = (): string => Buffer.from(Buffer.from(`odd message ${n++}`.padEnd(12)).toString('base64')).toString('base64url');
+  const id = (): string =>
+    Buffer.from(Buffer.from(`odd message ${n++}`.padEnd(12)).toString('base64')).toString('base64url');
   const message = (text: string, extra = '', v = '"v":"1-16",'): string =>
     `{${v}"msgId":"${id()}","event":"x.msg.new","params":{"content":{"type":"text","text":"${text}"}${extra}}}`;
 
@@ -104,7 +105,9 @@ describe('odd messages in a direct chat', () => {
 
   test('the text of an unknown kind of content is shown, the content kept', async () => {
     const content = { type: 'poem', text: 'roses', lines: ['are', 'red', null], deep: { a: [1] } };
-    await pair.raw(`{"v":"1-16","msgId":"${id()}","event":"x.msg.new","params":{"content":${JSON.stringify(content)}}}`);
+    await pair.raw(
+      `{"v":"1-16","msgId":"${id()}","event":"x.msg.new","params":{"content":${JSON.stringify(content)}}}`,
+    );
     const e = await pair.alice.event('newChatItems');
     const item = e.chatItems[0]?.chatItem;
     expect(item?.meta.itemText).toBe('roses');

@@ -1,4 +1,4 @@
-import type { ApiEvent, Contact, EventTag, Events } from '../../src/api/index.js';
+import type { ApiEvent, Contact, Events, EventTag } from '../../src/api/index.js';
 import type { ChatEngine } from '../../src/chat/index.js';
 import { startNetwork } from '../conformance/network.js';
 
@@ -92,7 +92,9 @@ export async function connectedPair(): Promise<Pair> {
       const connId = Buffer.from(aliceContact.activeConn?.agentConnId ?? '', 'base64url').toString();
       const { store, agent } = bob.engine.context;
       const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-      await store.transaction((tx) => agent.sendMessages(tx, [{ connId, flags: { notification: false }, body: bytes }]));
+      await store.transaction((tx) =>
+        agent.sendMessages(tx, [{ connId, flags: { notification: false }, body: bytes }]),
+      );
     };
     alice.take();
     bob.take();

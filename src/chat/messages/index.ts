@@ -1,6 +1,7 @@
 import type { Capability } from '../engine/capability.js';
 import { type CommandTable, okProcess, whenRunning } from '../engine/commands.js';
 import { commandFailure } from '../engine/errors.js';
+import { callHandlers } from './calls.js';
 import { clearCommands } from './clear.js';
 import { composedMessages } from './composed.js';
 import { deleteFromContact, deleteNotes, deleteTimedDirect } from './delete.js';
@@ -64,7 +65,7 @@ export const messages: Capability = {
     ),
   },
   byChatType: { direct: directCommands, local: noteCommands },
-  directMessages: messageHandlers,
+  directMessages: { ...messageHandlers, ...callHandlers },
   timedDelete: { direct: deleteTimedDirect },
   cleanup: [expireItems],
 };
