@@ -109,14 +109,15 @@ export async function itemExtras(tx: Tx, row: ItemRow): Promise<ItemExtras> {
   const quoted = row.quoted_shared_msg_id !== null;
   if (!quoted && row.has_reactions === 0 && row.has_mentions === 0 && row.has_file === 0) return noExtras;
   return {
-    quotedItemId: quoted ? await quotedItemId(tx, row) : undefined,
+    quotedItemId: quoted ? await quotedItemIdOf(tx, row) : undefined,
     reactions: row.has_reactions === 0 ? [] : await itemReactions(tx, row),
     mentions: row.has_mentions === 0 ? {} : await itemMentions(tx, row.chat_item_id),
     file: row.has_file === 0 ? undefined : await itemFile(tx, row.chat_item_id),
   };
 }
 
-async function quotedItemId(tx: Tx, row: ItemRow): Promise<number | undefined> {
+/** The item that an item quotes, while it is there. */
+export async function quotedItemIdOf(tx: Tx, row: ItemRow): Promise<number | undefined> {
   if (row.quoted_shared_msg_id === null) return undefined;
   if (row.contact_id !== null) {
     return (await directItemBySharedId(tx, row.contact_id, row.quoted_shared_msg_id))?.chat_item_id;
@@ -142,7 +143,15 @@ export async function itemReactions(tx: Tx, row: ItemRow): Promise<CIReactionCou
     .orderBy('reaction');
   const rows = await (row.contact_id !== null
     ? query.where('contact_id', '=', row.contact_id)
-    : query.where('group_id', '=', row.group_id)
+    : // Shared ids are only unique for their author.
+      query
+        .where('group_id', '=', row.group_id)
+        .where('item_member_id', '=', (e) => {
+          const author = e.selectFrom('group_members').select('member_id');
+          return row.group_member_id === null
+            ? author.where('group_id', '=', row.group_id).where('member_category', '=', 'user')
+            : author.where('group_member_id', '=', row.group_member_id);
+        })
   ).execute();
   return rows.map((r) => ({
     reaction: JSON.parse(r.reaction) as MsgReaction,
@@ -178,7 +187,7 @@ async function itemMentions(tx: Tx, itemId: number): Promise<Record<string, CIMe
             : {
                 groupMemberId: r.group_member_id,
                 displayName: r.member_display_name,
-                localAlias: r.local_alias === null || r.local_alias === '' ? undefined : r.local_alias,
+                localAlias: r.local_alias ?? undefined,
                 memberRole: r.member_role as GroupMemberRole,
               },
       },

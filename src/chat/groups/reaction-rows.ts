@@ -1,0 +1,81 @@
+import type { MsgReaction } from '../../api/index.js';
+import { prepare, type Tx } from '../../store/index.js';
+import { reactionColumn } from '../messages/reaction-rows.js';
+
+/** An item of a group by its author and shared id. */
+export interface ReactedItem {
+  readonly groupId: number;
+  readonly itemMemberId: string;
+  readonly sharedMsgId: string;
+}
+
+const ofMember = prepare<ReactedItem & { memberId: number }, { reaction: string }>((db, p) =>
+  db
+    .selectFrom('chat_item_reactions')
+    .select('reaction')
+    .where('group_id', '=', p('groupId'))
+    .where('shared_msg_id', '=', p('sharedMsgId'))
+    .where('item_member_id', '=', p('itemMemberId'))
+    .where('group_member_id', '=', p('memberId')),
+);
+const anyOf = prepare<ReactedItem, { reaction: string }>((db, p) =>
+  db
+    .selectFrom('chat_item_reactions')
+    .select('reaction')
+    .where('group_id', '=', p('groupId'))
+    .where('shared_msg_id', '=', p('sharedMsgId'))
+    .where('item_member_id', '=', p('itemMemberId'))
+    .limit(1),
+);
+
+/** What a member, or the user by the membership, has reacted to an item; as columns. */
+export async function memberReactions(tx: Tx, item: ReactedItem, groupMemberId: number): Promise<string[]> {
+  return (await ofMember.all(tx, { ...item, memberId: groupMemberId })).map((r) => r.reaction);
+}
+
+/** Whether reactions came before their item. */
+export async function hasGroupReactions(tx: Tx, item: ReactedItem): Promise<boolean> {
+  return (await anyOf.first(tx, item)) !== undefined;
+}
+
+/** Adds or removes a reaction. `ts`: when it was made (ms). */
+export async function setGroupReaction(
+  tx: Tx,
+  item: ReactedItem,
+  r: {
+    readonly userId: number;
+    readonly groupMemberId: number;
+    readonly sent: boolean;
+    readonly reaction: MsgReaction;
+    readonly add: boolean;
+    readonly ts: number;
+    readonly now: number;
+  },
+): Promise<void> {
+  const reaction = reactionColumn(r.reaction);
+  if (!r.add) {
+    await tx.db
+      .deleteFrom('chat_item_reactions')
+      .where('group_id', '=', item.groupId)
+      .where('shared_msg_id', '=', item.sharedMsgId)
+      .where('item_member_id', '=', item.itemMemberId)
+      .where('group_member_id', '=', r.groupMemberId)
+      .where('reaction', '=', reaction)
+      .execute();
+    return;
+  }
+  await tx.db
+    .insertInto('chat_item_reactions')
+    .values({
+      user_id: r.userId,
+      group_id: item.groupId,
+      group_member_id: r.groupMemberId,
+      item_member_id: item.itemMemberId,
+      shared_msg_id: item.sharedMsgId,
+      reaction,
+      reaction_sent: r.sent ? 1 : 0,
+      reaction_ts: r.ts,
+      created_at: r.now,
+    })
+    .execute();
+}
