@@ -5,7 +5,15 @@ import { type FileContext, Transfers, type WorkerKind } from './context.js';
 import { type Job, Lanes } from './lanes.js';
 import { decryptReceived, deleteRcvFile, downloadChunk, receiveFile } from './receive.js';
 import { nextRcvChunks, nextToDecrypt, rcvFileTtl, rcvServers } from './receive-rows.js';
-import { cleanUp, deleteReplica, deleteServers, deleteSndFileRemote, deleteTtl, nextToDelete } from './remove.js';
+import {
+  cleanUp,
+  deleteReplica,
+  deleteServers,
+  deleteSndFileRemote,
+  deleteTtl,
+  deleteUserFiles,
+  nextToDelete,
+} from './remove.js';
 import {
   createChunk,
   deleteSndFile,
@@ -223,6 +231,7 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
     sendFile: (tx, params) => sendFile(ctx, tx, params),
     sendDescription: (tx, userId, description, n) => sendDescription(ctx, tx, userId, description, n),
     receiveFile: (tx, params) => receiveFile(ctx, tx, params),
+    deleteUserFiles: (tx, userId) => deleteUserFiles(ctx, tx, userId),
     deleteRcvFile: (tx, fileId) => deleteRcvFile(ctx, tx, fileId),
     deleteSndFile: (tx, fileId) => deleteSndFile(ctx, tx, fileId),
     deleteSndFileRemote: (tx, userId, description) => deleteSndFileRemote(ctx, tx, userId, description),

@@ -83,6 +83,29 @@ export async function deleteSndFileRemote(
   });
 }
 
+/**
+ * A user is deleted in this transaction, and its jobs with it: their transfers end and their folders go after the
+ * commit. What is on servers expires there.
+ */
+export async function deleteUserFiles(ctx: FileContext, tx: Tx, userId: UserId): Promise<void> {
+  const rcv = await tx.execute<RcvFileRow>('SELECT * FROM xftp_rcv_files WHERE user_id = ?', [userId]);
+  const snd = await tx.execute<SndFileRow>('SELECT * FROM xftp_snd_files WHERE user_id = ?', [userId]);
+  const remove = async (): Promise<void> => {
+    for (const file of rcv.rows) {
+      await ctx.transfers.stop(rcvKey(file.id));
+      await removeFolder(ctx, file.folder);
+      if (file.status !== 'complete' && file.target_path !== '') await rm(partialTarget(file), { force: true });
+    }
+    for (const file of snd.rows) {
+      await ctx.transfers.stop(sndKey(file.id));
+      await removeFolder(ctx, file.folder);
+    }
+  };
+  tx.onCommit(() => {
+    remove().catch((error: unknown) => ctx.logger.warn({ error }, 'files of a deleted user cannot be removed'));
+  });
+}
+
 /** Deletes a record (FDEL); one that is gone already is what was wanted. */
 export async function deleteReplica(ctx: FileContext, job: DeleteJob): Promise<number | undefined> {
   const remove = (tx: Tx) => tx.execute('DELETE FROM xftp_deleted_replicas WHERE id = ?', [job.id]);

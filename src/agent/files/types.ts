@@ -151,6 +151,8 @@ export interface FileAgent {
   deleteSndFile(tx: Tx, fileId: FileId): Promise<void>;
   /** Removes an uploaded file from its servers, by the description that SFDONE gave to the sender. */
   deleteSndFileRemote(tx: Tx, userId: UserId, senderDescription: FileDescription): Promise<void>;
+  /** Call it in the transaction that deletes the agent's user: all its transfers end. */
+  deleteUserFiles(tx: Tx, userId: UserId): Promise<void>;
 }
 
 /** Recipients to upload for: 4 at least, then the next power of two, so that the servers do not learn the number. */

@@ -82,6 +82,8 @@ export interface FileHooks {
   removeOfItems(ctx: ChatContext, tx: Tx, user: User, items: readonly ItemRow[]): Promise<void>;
   /** Items with files are marked as deleted: transfers are cancelled, the files stay. */
   cancelOfItems(ctx: ChatContext, tx: Tx, user: User, items: readonly ItemRow[]): Promise<void>;
+  /** The user goes with all its files. Call it before the user is deleted, in the same transaction. */
+  removeOfUser(ctx: ChatContext, tx: Tx, user: User): Promise<void>;
   /** Whether the local copy of a file is there. Outside of transactions. */
   exists(ctx: ChatContext, source: CryptoFile): Promise<boolean>;
   /** A copy of a received or sent file for forwarding; undefined: it is lost. Outside of transactions. */

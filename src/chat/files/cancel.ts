@@ -12,7 +12,7 @@ import type { ItemRow } from '../items/view.js';
 import { sendDirectMessage } from '../messaging/send.js';
 import type { JsonChatEvent } from '../protocol/index.js';
 import { dropDownload, resetReceived } from './accept.js';
-import { dropUpload } from './agent.js';
+import { agentUserId, dropUpload } from './agent.js';
 import { isInside, removeAfterCommit } from './disk.js';
 import { absolutePath } from './names.js';
 import {
@@ -161,6 +161,17 @@ export const removeOfItems: FileHooks['removeOfItems'] = async (ctx, tx, user, i
     await removeLocalCopy(ctx, tx, file);
     await deleteFileRows(tx, file.file_id);
   }
+};
+
+export const removeOfUser: FileHooks['removeOfUser'] = async (ctx, tx, user) => {
+  const rows = await tx.db.selectFrom('files').selectAll().where('user_id', '=', user.userId).execute();
+  for (const file of rows) {
+    const received = await receivedFile(tx, file);
+    if (received !== undefined && received.rcv.file_status !== 'complete') await dropDownload(ctx, tx, received);
+    await removeLocalCopy(ctx, tx, file);
+    await deleteFileRows(tx, file.file_id);
+  }
+  await ctx.fileAgent?.deleteUserFiles(tx, agentUserId(user));
 };
 
 /**

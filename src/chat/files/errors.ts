@@ -22,7 +22,7 @@ export function fileErrorOf(error: AgentErrorJson): FileError {
     const { xftpErr } = error;
     if (xftpErr.type === 'AUTH') return { type: 'auth' };
     if (xftpErr.type === 'BLOCKED') {
-      const reason = reasonOf(xftpErr['blockInfo']);
+      const reason = reasonOf(xftpErr.blockInfo);
       return { type: 'blocked', server: error.serverAddress, blockInfo: { reason } };
     }
   }

@@ -3,7 +3,7 @@ import type { Tx } from '../../store/index.js';
 import type { Capability } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';
 import { acceptMarked } from './accept.js';
-import { cancelOfItems, discardFile, removeOfItems } from './cancel.js';
+import { cancelOfItems, discardFile, removeOfItems, removeOfUser } from './cancel.js';
 import { fileCommands } from './commands.js';
 import { fileExists, inspectFile } from './disk.js';
 import { copyForForward, history } from './forward.js';
@@ -43,6 +43,7 @@ export const files: Capability = {
     received: autoAccept,
     removeOfItems,
     cancelOfItems,
+    removeOfUser,
     exists: fileExists,
     copyForForward,
     delivered,

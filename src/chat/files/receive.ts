@@ -130,15 +130,26 @@ export const fileMessages: DirectMessageTable = {
     await cancelReceived(ctx, tx, user, await ofContact(tx, contact.contactId, event.msgId));
   },
 
-  // Legacy transfers, which no peer of our versions starts (40-xftp, section 7.7): told, and otherwise ignored.
-  async 'x.file.acpt.inv'(ctx, tx, { user }) {
-    const errorMessage = 'x.file.acpt.inv: file transfers over SMP connections are not supported';
-    await ctx.emit(tx, { type: 'messageError', user, severity: 'error', errorMessage });
+  // Legacy transfers, which no peer of our versions starts (40-xftp, section 7.7): a message with a file is shown, though
+  // the file cannot be received; the rest is told, and otherwise ignored.
+  async 'x.file'(ctx, tx, message) {
+    const content = { type: 'file', text: '' } as const;
+    const event = { type: 'x.msg.new', content, file: message.event.file } as const;
+    await ctx.directMessages['x.msg.new']?.(ctx, tx, { ...message, event });
   },
-  async F(_ctx, tx, { contact, event }) {
+  async 'x.file.acpt.inv'(ctx, tx, { user }) {
+    await unsupported(ctx, tx, user, 'x.file.acpt.inv');
+  },
+  async F(ctx, tx, { user, contact, event }) {
     await ofContact(tx, contact.contactId, event.sharedMsgId);
+    await unsupported(ctx, tx, user, 'F');
   },
 };
+
+async function unsupported(ctx: ChatContext, tx: Tx, user: User, event: string): Promise<void> {
+  const errorMessage = `${event}: file transfers over SMP connections are not supported`;
+  await ctx.emit(tx, { type: 'messageError', user, severity: 'error', errorMessage });
+}
 
 /** The file of a message in a group by its author; tells why there is none. */
 async function ofMember(

@@ -26,9 +26,11 @@ export const lifecycleCommands: CommandTable = {
   CheckChatRunning: anytime(async (ctx) => ({ type: ctx.state.started ? 'chatRunning' : 'chatStopped' })),
   APIActivateChat: forUser(async (ctx) => {
     await ctx.agent.resume();
+    if (ctx.state.started) ctx.fileAgent?.resume();
     return okProcess;
   }),
   APISuspendChat: forUser(async (ctx, cmd) => {
+    ctx.fileAgent?.suspend();
     // Suspending waits for what is under way; its end is told by an event.
     ctx.background('suspend', () => ctx.agent.suspend(cmd.suspendTimeout * 1000));
     return okProcess;

@@ -50,6 +50,7 @@ async function deleteUser(
   const visibleOthers = ctx.users.all().some((u) => u.userId !== user.userId && u.viewPwdHash === undefined);
   if (user.activeUser && visibleOthers) throw chatFailure({ type: 'cantDeleteActiveUser', userId: user.userId });
   await ctx.store.transaction(async (tx) => {
+    await ctx.files?.removeOfUser(ctx, tx, user);
     await ctx.agent.deleteUser(tx, Number(user.agentUserId), deleteQueues);
     await deleteUserContent(tx, user.userId);
     ctx.users.delete(tx, user);
