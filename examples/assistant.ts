@@ -3,14 +3,14 @@
  * OpenAI protocol, also on this machine (Ollama, llama.cpp, vLLM). Run it:
  * `LLM_URL=http://localhost:11434/v1 LLM_MODEL=llama3.2 npm run example assistant`
  */
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
 export interface AssistantOptions {
   /** The base URL: `/chat/completions` is added. */
   readonly url: string;
   readonly model: string;
   readonly apiKey?: string;
-  readonly connection?: Connection;
+  readonly connection?: BotConnection;
   /** The shortest time between two changes of an answer that grows, in milliseconds. */
   readonly intervalMs?: number;
 }

@@ -2,14 +2,14 @@
  * Sends news to its subscribers. Run it: `OWNER_KEY=secret npm run example broadcast`, then write `/own secret` to the bot
  * to become its publisher.
  */
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
 interface Session {
   subscribed: boolean;
   publisher: boolean;
 }
 
-export function broadcastBot(ownerKey: string, connection?: Connection): Bot<Session> {
+export function broadcastBot(ownerKey: string, connection?: BotConnection): Bot<Session> {
   const bot = new Bot<Session>({
     profile: { displayName: 'News', shortDescr: 'News for subscribers.' },
     welcome: 'Welcome! /subscribe to get the news, /unsubscribe to stop them.',

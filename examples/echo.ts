@@ -1,7 +1,7 @@
 /** Says what it hears. Run it: `npm run example echo` */
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
-export function echoBot(connection?: Connection): Bot {
+export function echoBot(connection?: BotConnection): Bot {
   const bot = new Bot({
     profile: { displayName: 'Echo', shortDescr: 'I say what I hear.' },
     welcome: 'Hello! I say what I hear.',

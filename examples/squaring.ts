@@ -1,7 +1,7 @@
 /** Squares numbers, with a command in the bot's menu. Run it: `npm run example squaring` */
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
-export function squaringBot(connection?: Connection): Bot {
+export function squaringBot(connection?: BotConnection): Bot {
   const bot = new Bot({
     profile: { displayName: 'Squaring bot', shortDescr: 'I square numbers.' },
     welcome: 'Send me a number, and I calculate its square.',

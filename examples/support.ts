@@ -2,7 +2,7 @@
  * A support desk on a business address: each customer gets a chat with the bot, and colleagues are added to it when the bot
  * does not know the answer. Run it: `npm run example support`; colleagues connect by the printed invitation.
  */
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
 interface Session {
   /** Whether this contact is a colleague. */
@@ -17,7 +17,7 @@ const answers: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** `key` makes colleagues out of contacts: they write `/colleague <key>` to the bot. */
-export function supportDesk(key: string, connection?: Connection): Bot<Session> {
+export function supportDesk(key: string, connection?: BotConnection): Bot<Session> {
   const bot = new Bot<Session>({
     profile: { displayName: 'Support desk', shortDescr: 'We are here to help.' },
     address: { business: true },

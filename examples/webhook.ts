@@ -4,14 +4,14 @@
  * `curl -H 'Authorization: Bearer secret' -d 'The build is green.' http://localhost:8080/`
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Bot, type Connection } from 'fanion';
+import { Bot, type BotConnection } from 'fanion';
 
 export interface WebhookOptions {
   /** Needed by those who post, and by those who listen. */
   readonly token: string;
   /** Where messages of listeners go, as JSON. */
   readonly forwardTo?: string;
-  readonly connection?: Connection;
+  readonly connection?: BotConnection;
 }
 
 interface Session {

@@ -3,9 +3,27 @@
  *
  * @packageDocumentation
  */
+
+export type { AgentNetworkConfig, ProxyFallback, ProxyMode } from '../agent/index.js';
 export type * from '../api/index.js';
 export { chatRefString, cmdString, isJsonObject, tagOf } from '../api/index.js';
-export { type Clock, FanionError, type Logger } from '../core/index.js';
+export type { LocalDatabase } from '../chat/index.js';
+export {
+  type Clock,
+  FanionError,
+  type FanionErrorOptions,
+  type Logger,
+  type RandomSource,
+  type Timer,
+} from '../core/index.js';
+export type {
+  HostMode,
+  NetworkConfig as SmpNetworkConfig,
+  SessionMode,
+  SocksAuth,
+  SocksProxyConfig,
+  Timeout,
+} from '../smp/index.js';
 export { ApiClient, type CommandExecutor } from './api/client.js';
 export { ApiCommands } from './api/commands.generated.js';
 export * from './bot/bot.js';
@@ -31,7 +49,7 @@ export * from './errors.js';
 export { FileState } from './state/file.js';
 export { MemoryState } from './state/memory.js';
 export type { StateStore } from './state/types.js';
-export { type Connection, environmentConnection, openTransport } from './transport/connection.js';
+export { type BotConnection, environmentConnection, openTransport } from './transport/connection.js';
 export type { LocalConnection } from './transport/local.js';
 export type { ConnectOptions, Transport, TransportEvent } from './transport/types.js';
 export type { WebSocketConnection } from './transport/websocket.js';

@@ -1,18 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Bot, type BotOptions, type Connection, isChatApiError } from '../../src/bot/index.js';
+import { Bot, type BotConnection, type BotOptions, isChatApiError } from '../../src/bot/index.js';
 import { TestNetwork } from '../../src/bot/testing/index.js';
 
 /** The same tests for both kinds of connection: only the option differs. */
-const kinds: readonly [string, (net: TestNetwork) => Connection | Promise<Connection>][] = [
+const kinds: readonly [string, (net: TestNetwork) => BotConnection | Promise<BotConnection>][] = [
   ['in process', (net) => net.connection()],
   ['over WebSocket', (net) => net.webSocketConnection()],
 ];
 
 describe.each(kinds)('a bot %s', (_kind, connect) => {
   let net: TestNetwork;
-  let connection: Connection;
+  let connection: BotConnection;
   const bots: { stop(): Promise<void> }[] = [];
 
   beforeEach(async () => {
@@ -109,7 +109,7 @@ describe.each(kinds)('a bot %s', (_kind, connect) => {
 
   it('keeps the state of each conversation, also over restarts', async () => {
     const file = path.join(net.folder, 'sessions.db');
-    const lasting: Connection =
+    const lasting: BotConnection =
       typeof connection === 'object' && 'url' in connection ? connection : net.connection({ database: file });
     const make = () => {
       const bot = newBot({ connection: lasting, session: () => ({ count: 0, last: '' }) });
@@ -139,7 +139,7 @@ describe.each(kinds)('a bot %s', (_kind, connect) => {
 
   it('handles what came while it was stopped, and repeats an interrupted handler but not its finished steps', async () => {
     const file = path.join(net.folder, 'again.db');
-    const lasting: Connection =
+    const lasting: BotConnection =
       typeof connection === 'object' && 'url' in connection ? connection : net.connection({ database: file });
     const steps: string[] = [];
     const first = newBot({ connection: lasting, stopTimeoutMs: 50 });

@@ -3,7 +3,7 @@ import { type Clock, errorMessage, type Logger, systemClock } from '../../core/i
 import { ApiClient } from '../api/client.js';
 import { BotError, ConnectionLostError } from '../errors.js';
 import { chatOf, chatRefOf, itemOf, orderKey, userOf } from '../events.js';
-import { type Connection, environmentConnection, openTransport } from '../transport/connection.js';
+import { type BotConnection, environmentConnection, openTransport } from '../transport/connection.js';
 import type { Transport } from '../transport/types.js';
 import { Composer } from './composer.js';
 import type { Content } from './content.js';
@@ -23,7 +23,7 @@ import { Waiters, type WaitOptions } from './waiters.js';
 /** Options of a {@link Bot}. */
 export interface BotOptions<S = undefined> extends SetupOptions {
   /** The engine: in this process, or behind a `ws://` URL. Default: from the environment, else the file `./bot.db`. */
-  readonly connection?: Connection;
+  readonly connection?: BotConnection;
   /** The state of a new conversation, a JSON value; with it contexts have `session`. */
   readonly session?: () => S;
   /** Where sessions are kept, instead of in the database. */

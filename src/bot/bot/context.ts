@@ -27,7 +27,7 @@ import { type LiveOptions, liveMessage, Message, type SendOptions } from './mess
 import type { BotRuntime } from './runtime.js';
 
 /** The type of a field of an event: certain for events that have it, possibly absent for others. */
-type FieldOf<E, Key extends string, T> = [E] extends [{ readonly [K in Key]: T }] ? T : T | undefined;
+export type FieldOf<E, Key extends string, T> = [E] extends [{ readonly [K in Key]: T }] ? T : T | undefined;
 
 /** What is known and can be done when an event is handled. */
 export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
@@ -36,11 +36,12 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
   readonly seq: number | undefined;
   /** The state of the conversation. Changes are stored when the handler has finished without an error. */
   session: S;
-  protected readonly runtime: BotRuntime;
+  readonly #runtime: BotRuntime;
   readonly #part: number;
 
+  /** @internal */
   constructor(runtime: BotRuntime, delivery: Delivery, event: E, session: S) {
-    this.runtime = runtime;
+    this.#runtime = runtime;
     this.event = event;
     this.seq = delivery.seq;
     this.#part = delivery.part;
@@ -49,7 +50,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
 
   /** The whole API, for everything that has no shortcut. */
   get api(): ApiClient {
-    return this.runtime.api;
+    return this.#runtime.api;
   }
 
   /** The tag of the event, also of events that this version does not know. */
@@ -59,7 +60,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
 
   /** The bot's own profile. */
   get me(): User {
-    return this.runtime.user;
+    return this.#runtime.user;
   }
 
   /** The profile that the event belongs to. */
@@ -102,7 +103,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
   /** The message that the event is about. */
   get message(): Message | undefined {
     const item = itemOf(this.event);
-    return item === undefined ? undefined : new Message(this.runtime.sender, item);
+    return item === undefined ? undefined : new Message(this.#runtime.sender, item);
   }
 
   /** The file that the event is about. */
@@ -124,7 +125,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
 
   /** Sends to the chat of the event. `quote: true` quotes the message that is answered. */
   async reply(content: Content, options: ReplyOptions = {}): Promise<Message> {
-    return this.runtime.sender.send(this.#chat(), content, this.#sendOptions(options));
+    return this.#runtime.sender.send(this.#chat(), content, this.#sendOptions(options));
   }
 
   /** Sends a file to the chat of the event; `file` is a path on the machine of the engine. */
@@ -137,7 +138,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
   typing(options: ReplyOptions & LiveOptions = {}): LiveMessage {
     const { intervalMs, ...others } = options;
     const live = intervalMs === undefined ? {} : { intervalMs };
-    return liveMessage(this.runtime.sender, this.#chat(), { ...this.#sendOptions(others), ...live });
+    return liveMessage(this.#runtime.sender, this.#chat(), { ...this.#sendOptions(others), ...live });
   }
 
   /** Answers with a live message that grows by the pieces of `source`. */
@@ -154,7 +155,7 @@ export class Context<S = undefined, E extends ApiEvent = ApiEvent> {
   async once<T extends JsonValue | undefined>(name: string, step: () => Promise<T> | T): Promise<T> {
     const { seq } = this;
     if (seq === undefined) return step();
-    const { steps } = this.runtime;
+    const { steps } = this.#runtime;
     const stored = steps.get(seq, this.#part, name);
     // Stored by this very step: of its type.
     if (isJsonObject(stored)) return stored.result as T;
@@ -191,12 +192,15 @@ export class MessageContext<S = undefined> extends Context<S, CEvtNewChatItems> 
   /** What a regular expression of `hears` has found. */
   match: RegExpExecArray | undefined;
   readonly #message: Message;
+  readonly #download: BotRuntime['download'];
 
+  /** @internal */
   constructor(runtime: BotRuntime, delivery: Delivery, event: CEvtNewChatItems, session: S) {
     super(runtime, delivery, event, session);
     const item = itemOf(event);
     const content = item === undefined ? undefined : itemContent(item.chatItem);
     if (item === undefined || content === undefined) throw new BotError('INTERNAL', 'not a message');
+    this.#download = (fileId, o) => runtime.download(fileId, o);
     this.#item = item;
     this.content = content;
     this.#message = new Message(runtime.sender, item);
@@ -254,7 +258,7 @@ export class MessageContext<S = undefined> extends Context<S, CEvtNewChatItems> 
   async download(options: DownloadOptions = {}): Promise<string> {
     const { file } = this;
     if (file === undefined) throw new BotError('NO_FILE', 'the message has no file');
-    return this.runtime.download(file.fileId, options);
+    return this.#download(file.fileId, options);
   }
 }
 

@@ -1,31 +1,28 @@
 import type { Clock } from '../../core/index.js';
 import { BotError } from '../errors.js';
-import type { Content } from './content.js';
+import type { Message } from './message.js';
 
 export type LiveClock = Pick<Clock, 'monotonic' | 'sleep'>;
 
-interface Editable {
-  edit(content: Content, options?: { readonly live?: boolean }): Promise<unknown>;
-}
-
-interface LiveMessageOptions<M extends Editable> {
+interface LiveMessageOptions {
   readonly clock: LiveClock;
-  readonly send: (text: string) => Promise<M>;
+  readonly send: (text: string) => Promise<Message>;
   readonly intervalMs?: number;
 }
 
 /** A message that others see growing, as if it were being typed. Ends with {@link finish}. */
-export class LiveMessage<M extends Editable = import('./message.js').Message> {
-  readonly #o: LiveMessageOptions<M>;
+export class LiveMessage {
+  readonly #o: LiveMessageOptions;
   readonly #stop = new AbortController();
   #text = '';
   #shown: string | undefined;
-  #message: M | undefined;
+  #message: Message | undefined;
   #loop: Promise<void> | undefined;
   #failed: { readonly error: unknown } | undefined;
   #finished = false;
 
-  constructor(options: LiveMessageOptions<M>) {
+  /** @internal */
+  constructor(options: LiveMessageOptions) {
     this.#o = options;
   }
 
@@ -50,7 +47,7 @@ export class LiveMessage<M extends Editable = import('./message.js').Message> {
    * Shows the rest, or `text`, and ends: the message is an ordinary one then.
    * @throws ChatApiError of whatever could not be shown; BotError `LIVE_EMPTY` when there is no text at all
    */
-  async finish(text?: string): Promise<M> {
+  async finish(text?: string): Promise<Message> {
     if (text !== undefined) this.update(text);
     this.#finished = true;
     this.#stop.abort();

@@ -56,6 +56,7 @@ export class Message {
   #item: AChatItem;
   readonly chat: ChatRef;
 
+  /** @internal */
   constructor(sender: Sender, item: AChatItem) {
     const chat = chatRefOf(item.chatInfo);
     if (chat === undefined) throw new BotError('NO_CHAT', `a ${item.chatInfo.type} has no messages`);

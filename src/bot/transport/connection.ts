@@ -7,14 +7,14 @@ import { type WebSocketConnection, WebSocketTransport } from './websocket.js';
  * How a bot reaches its chat engine: `ws://` URLs and {@link WebSocketConnection} lead to a bot API server; anything else
  * is an engine in this process, with the given database file or PostgreSQL URL.
  */
-export type Connection = string | LocalConnection | WebSocketConnection | Transport;
+export type BotConnection = string | LocalConnection | WebSocketConnection | Transport;
 
 /**
  * The connection of bots that name none, from the environment: `FANION_CONNECTION` (a `ws://` URL, a database file or a
  * `postgres://` URL), and `FANION_API_TOKEN`, `FANION_KEY`, `FANION_SMP_SERVERS`, `FANION_XFTP_SERVERS` (several with spaces),
  * `FANION_EMBEDDED_RELAY` (any value: relays in this process).
  */
-export function environmentConnection(env: Readonly<Record<string, string | undefined>>): Connection {
+export function environmentConnection(env: Readonly<Record<string, string | undefined>>): BotConnection {
   const target = env.FANION_CONNECTION ?? './bot.db';
   if (isUrl(target)) return { url: target, ...(env.FANION_API_TOKEN ? { token: env.FANION_API_TOKEN } : {}) };
   return {
@@ -39,7 +39,7 @@ function isUrl(text: string): boolean {
 }
 
 /** The transport of a connection. */
-export function openTransport(connection: Connection, logger: Logger): Transport {
+export function openTransport(connection: BotConnection, logger: Logger): Transport {
   if (typeof connection === 'string') {
     return isUrl(connection)
       ? new WebSocketTransport({ url: connection }, logger)
