@@ -132,6 +132,13 @@ describe('contacts', () => {
     const tested = await answer(alice, `/smp test ${server}`, 'serverTestResult');
     expect(tested.testFailure).toBeUndefined();
     await alice.ok(`/smp ${server}`, 'cmdOk');
+    const entry = { server, preset: false, enabled: true, deleted: false };
+    const all = [{ smpServers: [entry, { ...entry, deleted: true }], xftpServers: [] }];
+    await alice.ok(`/_validate_servers 1 ${JSON.stringify(all)}`, 'userServersValidation');
+    await alice.ok(`/_servers 1 ${JSON.stringify(all)}`, 'cmdOk');
+    const now = await answer(alice, '/_servers 1', 'userServers');
+    expect(now.userServers[0]?.smpServers.map((s) => s.server)).toEqual([server]);
+    expect(now.userServers[0]?.xftpServers).toEqual([]);
     await alice.ok('/network', 'networkConfig');
   });
 });

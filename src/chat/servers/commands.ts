@@ -1,10 +1,26 @@
-import type { ApiResponse, NetworkConfig, ServerProtocol, User, UserServer } from '../../api/index.js';
+import {
+  type ApiResponse,
+  isJsonObject,
+  type JsonValue,
+  type NetworkConfig,
+  type ServerProtocol,
+  type User,
+  type UserServer,
+} from '../../api/index.js';
 import { parseServerWithAuth } from '../../smp/index.js';
 import { DecodeError } from '../../wire/index.js';
-import { type CommandTable, checkActiveUser, forUser, ok, whenRunning } from '../engine/commands.js';
+import {
+  anytime,
+  type CommandTable,
+  checkActiveUser,
+  forUser,
+  ok,
+  okProcess,
+  whenRunning,
+} from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { commandFailure } from '../engine/errors.js';
-import { replaceServers, storedServers, userServers } from './queries.js';
+import { type NewServer, replaceServers, storedServers, userServers } from './queries.js';
 
 async function shownServers(ctx: ChatContext, user: User, protocols: readonly ServerProtocol[]): Promise<ApiResponse> {
   const of = async (protocol: ServerProtocol): Promise<UserServer[]> => {
@@ -42,7 +58,8 @@ async function setServers(
 ): Promise<ApiResponse> {
   const checked = addresses.map((a) => checkServer(protocol, a));
   await ctx.store.transaction(async (tx) => {
-    await replaceServers(tx, user.userId, protocol, checked, ctx.clock.now());
+    const replacement = checked.map((address) => ({ address, preset: false, enabled: true }));
+    await replaceServers(tx, user.userId, protocol, replacement, ctx.clock.now());
     const servers = await userServers(tx, ctx.options, user.userId);
     tx.onCommit(() => {
       ctx.agent.setUserServers(Number(user.agentUserId), servers);
@@ -91,12 +108,50 @@ function networkConfig(ctx: ChatContext): NetworkConfig {
   };
 }
 
+/** The servers in `/_servers <userId> <json>`: groups of servers, those marked deleted left out. */
+function givenServers(json: JsonValue): Readonly<Record<ServerProtocol, readonly NewServer[]>> {
+  const groups = Array.isArray(json) ? json : [json];
+  const of = (key: 'smpServers' | 'xftpServers', protocol: ServerProtocol): NewServer[] =>
+    groups.flatMap((group: JsonValue) => {
+      const list = isJsonObject(group) ? group[key] : undefined;
+      if (!Array.isArray(list)) throw commandFailure(`${key} expected`);
+      return list.flatMap((s: JsonValue): NewServer[] => {
+        if (!isJsonObject(s) || typeof s.server !== 'string') throw commandFailure('bad server');
+        if (s.deleted === true) return [];
+        const address = checkServer(protocol, s.server);
+        return [{ address, preset: s.preset === true, enabled: s.enabled !== false }];
+      });
+    });
+  return { smp: of('smpServers', 'smp'), xftp: of('xftpServers', 'xftp') };
+}
+
+async function setAllServers(ctx: ChatContext, user: User, json: JsonValue): Promise<ApiResponse> {
+  const given = givenServers(json);
+  await ctx.store.transaction(async (tx) => {
+    for (const protocol of ['smp', 'xftp'] as const) {
+      await replaceServers(tx, user.userId, protocol, given[protocol], ctx.clock.now());
+    }
+    const servers = await userServers(tx, ctx.options, user.userId);
+    tx.onCommit(() => ctx.agent.setUserServers(Number(user.agentUserId), servers));
+  });
+  return ok(user);
+}
+
 export const serverCommands: CommandTable = {
   GetUserProtoServers: whenRunning((ctx, cmd, user) => shownServers(ctx, user, [cmd.protocol])),
   SetUserProtoServers: whenRunning((ctx, cmd, user) => setServers(ctx, user, cmd.protocol, cmd.servers)),
   APIGetUserServers: whenRunning(async (ctx, cmd, user) => {
     checkActiveUser(user, cmd.userId);
     return shownServers(ctx, user, ['smp', 'xftp']);
+  }),
+  APISetUserServers: whenRunning(async (ctx, cmd, user) => {
+    checkActiveUser(user, cmd.userId);
+    return setAllServers(ctx, user, cmd.userServers);
+  }),
+  APIValidateServers: whenRunning(async (_ctx, cmd, user) => {
+    checkActiveUser(user, cmd.userId);
+    givenServers(cmd.userServers);
+    return { type: 'userServersValidation', user, serverErrors: [] };
   }),
   APITestProtoServer: whenRunning(async (ctx, cmd, user) => {
     checkActiveUser(user, cmd.userId);
@@ -114,6 +169,8 @@ export const serverCommands: CommandTable = {
     ctx.agent.setNetworkConfig({ smpProxyMode: smpProxyMode ?? now.smpProxyMode, smpProxyFallback: fallback });
     return { type: 'networkConfig', networkConfig: networkConfig(ctx) };
   }),
+  // Which network the device is in makes no difference to a server program.
+  APISetNetworkInfo: anytime(async () => okProcess),
   APIGetNetworkStatuses: whenRunning(async (_ctx, _cmd, user) => ({
     type: 'networkStatuses',
     user_: user,

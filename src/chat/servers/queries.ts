@@ -77,19 +77,28 @@ export async function insertInitialServers(
   }
 }
 
-/** Replaces the servers of one protocol. */
+export interface NewServer {
+  readonly address: string;
+  readonly preset: boolean;
+  readonly enabled: boolean;
+}
+
+/** Replaces the servers of one protocol; of an address that is given twice the first counts. */
 export async function replaceServers(
   tx: Tx,
   userId: number,
   protocol: ServerProtocol,
-  addresses: readonly string[],
+  servers: readonly NewServer[],
   now: number,
 ): Promise<void> {
   await tx.db.deleteFrom('protocol_servers').where('user_id', '=', userId).where('protocol', '=', protocol).execute();
-  for (const address of new Set(addresses)) {
+  const seen = new Set<string>();
+  for (const { address, preset, enabled } of servers) {
+    if (seen.has(address)) continue;
+    seen.add(address);
     await tx.db
       .insertInto('protocol_servers')
-      .values({ user_id: userId, protocol, address, preset: 0, enabled: 1, created_at: now })
+      .values({ user_id: userId, protocol, address, preset: preset ? 1 : 0, enabled: enabled ? 1 : 0, created_at: now })
       .execute();
   }
 }
