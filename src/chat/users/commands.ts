@@ -51,13 +51,6 @@ async function deleteUser(
   if (user.activeUser && visibleOthers) throw chatFailure({ type: 'cantDeleteActiveUser', userId: user.userId });
   await ctx.store.transaction(async (tx) => {
     await ctx.files?.removeOfUser(ctx, tx, user);
-    const withFiles = await tx.db
-      .selectFrom('chat_items')
-      .selectAll()
-      .where('user_id', '=', user.userId)
-      .where('has_file', '=', 1)
-      .execute();
-    await ctx.files?.removeOfItems(ctx, tx, user, withFiles);
     await ctx.agent.deleteUser(tx, Number(user.agentUserId), deleteQueues);
     await deleteUserContent(tx, user.userId);
     ctx.users.delete(tx, user);
