@@ -4,3 +4,4 @@ export { type PreparedQuery, prepare } from './prepared.js';
 export { changeSqliteKey, openSqliteStore, type SqliteOptions } from './sqlite.js';
 export type { Tables } from './tables.js';
 export type * from './types.js';
+export type { TableVersions } from './versions.js';

@@ -5,6 +5,7 @@ import { StoreError } from './errors.js';
 import { kyselyOn } from './kysely.js';
 import type { Tables } from './tables.js';
 import type { Dialect, QueryOutcome, Store, Tx } from './types.js';
+import { CountingConnection, type TableVersions } from './versions.js';
 
 /** Bodies that share one physical transaction at the most. */
 const maxGroup = 128;
@@ -23,15 +24,17 @@ interface Job {
 class TxImpl implements Tx {
   readonly dialect: Dialect;
   readonly db: Kysely<Tables>;
-  readonly #connection: SqlConnection;
+  readonly versions: TableVersions;
+  readonly #connection: CountingConnection;
   readonly #logger: Logger;
   #depth = 0;
   #commitHooks: (() => void)[] = [];
   #rollbackHooks: (() => void)[] = [];
 
-  constructor(connection: SqlConnection, db: Kysely<Tables>, logger: Logger) {
+  constructor(connection: CountingConnection, db: Kysely<Tables>, logger: Logger) {
     this.dialect = connection.dialect;
     this.db = db;
+    this.versions = connection.versions;
     this.#connection = connection;
     this.#logger = logger;
   }
@@ -101,7 +104,7 @@ function runAll(hooks: readonly (() => void)[], logger: Logger): void {
  */
 export class TransactionQueue implements Store {
   readonly dialect: Dialect;
-  readonly #connection: SqlConnection;
+  readonly #connection: CountingConnection;
   readonly #db: Kysely<Tables>;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -112,8 +115,8 @@ export class TransactionQueue implements Store {
 
   constructor(connection: SqlConnection, clock: Clock, logger: Logger) {
     this.dialect = connection.dialect;
-    this.#connection = connection;
-    this.#db = kyselyOn(connection);
+    this.#connection = new CountingConnection(connection);
+    this.#db = kyselyOn(this.#connection);
     this.#clock = clock;
     this.#logger = logger;
   }

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Tables } from './tables.js';
+import type { TableVersions } from './versions.js';
 
 export type Dialect = 'sqlite' | 'postgres';
 
@@ -18,6 +19,8 @@ export interface QueryOutcome<R> {
  */
 export interface Tx {
   readonly dialect: Dialect;
+  /** How often tables were written, for caches of what was read. */
+  readonly versions: TableVersions;
   /** The query builder, bound to this transaction. */
   readonly db: Kysely<Tables>;
   /** Runs SQL with `?` placeholders; statements are prepared once and cached by their text. */

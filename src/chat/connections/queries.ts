@@ -1,6 +1,6 @@
 import type { Insertable, Updateable } from 'kysely';
 import type { ConnStatus, User } from '../../api/index.js';
-import { prepare, type Tx } from '../../store/index.js';
+import { prepare, type TableVersions, type Tx } from '../../store/index.js';
 import { storeFailure } from '../engine/errors.js';
 import type { ConnectionsTable } from '../schema/index.js';
 import type { ConnectionRow } from './view.js';
@@ -30,9 +30,27 @@ const setStatus = prepare<{ connId: number; status: string; now: number }>((db, 
 );
 
 /** The connection of an agent event; undefined: nothing of us (deleted). */
-export function connectionByAgentId(tx: Tx, agentConnId: string): Promise<ConnectionRow | undefined> {
-  return byAgentId.first(tx, { agentConnId });
+export async function connectionByAgentId(tx: Tx, agentConnId: string): Promise<ConnectionRow | undefined> {
+  // Every event asks for its connection, and hardly any changes it.
+  const stamp = tx.versions.of(['connections', 'users']);
+  let known = knownConnections.get(tx.versions);
+  if (known === undefined || known.stamp !== stamp || known.rows.size >= maxKnownConnections) {
+    known = { stamp, rows: new Map() };
+    knownConnections.set(tx.versions, known);
+  }
+  const cached = known.rows.get(agentConnId);
+  if (cached !== undefined) return cached;
+  const row = await byAgentId.first(tx, { agentConnId });
+  if (row !== undefined) known.rows.set(agentConnId, row);
+  return row;
 }
+
+/** Connections by the agent's ids, as they were read since any was written last. */
+const knownConnections = new WeakMap<
+  TableVersions,
+  { readonly stamp: number; readonly rows: Map<string, ConnectionRow> }
+>();
+const maxKnownConnections = 2000;
 
 export async function connectionById(tx: Tx, userId: number, connId: number): Promise<ConnectionRow> {
   const row = await byId.first(tx, { connId });

@@ -8,6 +8,7 @@ import { initialOverrides } from '../preferences/merge.js';
 import type { ContactsTable } from '../schema/index.js';
 import { allocateName } from '../users/names.js';
 import { insertProfile, profileColumns } from '../users/profiles.js';
+import { contactCache } from './cache.js';
 import { type ContactRow, type ContactWithProfile, contactView } from './view.js';
 
 const contactById = prepare<{ contactId: number; userId: number }, ContactWithProfile>((db, p) =>
@@ -30,8 +31,14 @@ const contactById = prepare<{ contactId: number; userId: number }, ContactWithPr
 
 /** The contact, if it is one of this user (the user's own contact included). */
 export async function findContact(tx: Tx, user: User, contactId: number): Promise<Contact | undefined> {
+  const cache = contactCache(tx);
+  const known = cache.get(tx, user, contactId);
+  if (known !== undefined) return known;
   const row = await contactById.first(tx, { contactId, userId: user.userId });
-  return row === undefined ? undefined : readContact(tx, user, row);
+  if (row === undefined) return undefined;
+  const contact = await readContact(tx, user, row);
+  cache.set(tx, user, contact);
+  return contact;
 }
 
 /** The contact; `contactNotFound`. */
@@ -197,4 +204,5 @@ const touch = prepare<{ contactId: number; ts: number }>((db, p) =>
 /** The chat goes to the top of the list, and is there again if it was deleted. */
 export async function touchContact(tx: Tx, contactId: number, ts: number): Promise<void> {
   await touch.run(tx, { contactId, ts });
+  contactCache(tx).touched(contactId, ts);
 }
