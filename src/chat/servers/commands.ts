@@ -21,6 +21,7 @@ import {
 import type { ChatContext } from '../engine/context.js';
 import { commandFailure } from '../engine/errors.js';
 import { type NewServer, replaceServers, storedServers, userServers } from './queries.js';
+import { useServers } from './use.js';
 
 async function shownServers(ctx: ChatContext, user: User, protocols: readonly ServerProtocol[]): Promise<ApiResponse> {
   const of = async (protocol: ServerProtocol): Promise<UserServer[]> => {
@@ -61,10 +62,7 @@ async function setServers(
     const replacement = checked.map((address) => ({ address, preset: false, enabled: true }));
     await replaceServers(tx, user.userId, protocol, replacement, ctx.clock.now());
     const servers = await userServers(tx, ctx.options, user.userId);
-    tx.onCommit(() => {
-      ctx.agent.setUserServers(Number(user.agentUserId), servers);
-      ctx.fileAgent?.setUserServers(Number(user.agentUserId), servers.xftp);
-    });
+    tx.onCommit(() => useServers(ctx, Number(user.agentUserId), servers));
   });
   return ok(user);
 }
@@ -132,7 +130,7 @@ async function setAllServers(ctx: ChatContext, user: User, json: JsonValue): Pro
       await replaceServers(tx, user.userId, protocol, given[protocol], ctx.clock.now());
     }
     const servers = await userServers(tx, ctx.options, user.userId);
-    tx.onCommit(() => ctx.agent.setUserServers(Number(user.agentUserId), servers));
+    tx.onCommit(() => useServers(ctx, Number(user.agentUserId), servers));
   });
   return ok(user);
 }

@@ -4,6 +4,7 @@ import { insertContact } from '../contacts/queries.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure, storeFailure } from '../engine/errors.js';
 import { insertInitialServers, userServers } from '../servers/queries.js';
+import { useServers } from '../servers/use.js';
 import { checkName } from './names.js';
 import { activateUser, insertUser, reloadUser } from './queries.js';
 import { randomProfile } from './random-profile.js';
@@ -29,10 +30,7 @@ export async function createUser(ctx: ChatContext, given: Profile | undefined, p
       await insertContact(tx, created, card, {}, now);
     }
     const servers = await userServers(tx, ctx.options, userId);
-    tx.onCommit(() => {
-      ctx.agent.setUserServers(agentUserId, servers);
-      ctx.fileAgent?.setUserServers(agentUserId, servers.xftp);
-    });
+    tx.onCommit(() => useServers(ctx, agentUserId, servers));
     return activateUser(tx, ctx.users, userId);
   });
   return user;
