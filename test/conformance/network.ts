@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type LocalEngine, openLocalEngine } from '../../src/chat/index.js';
+import { type LocalDatabase, type LocalEngine, openLocalEngine } from '../../src/chat/index.js';
 import type { Profile } from '../../src/api/index.js';
 import { type Logger, silentLogger } from '../../src/core/index.js';
 import { type EmbeddedRelays, startEmbeddedRelays } from '../../src/relay/index.js';
@@ -47,6 +47,14 @@ function findProfile(value: unknown, name: string): Profile | undefined {
   return undefined;
 }
 
+/** With FANION_TEST_POSTGRES (a URL) each engine has a schema of its own there. */
+function databaseOf(folder: string, name: string): LocalDatabase {
+  const url = process.env['FANION_TEST_POSTGRES'];
+  if (url === undefined) return { kind: 'sqlite', path: path.join(folder, `${name}.db`) };
+  const schema = `${path.basename(folder)}_${name}`.toLowerCase().replaceAll(/[^a-z0-9]/g, '_');
+  return { kind: 'postgres', url, schema };
+}
+
 /** Starts a network with these actors, each with one user made as `--create-bot-display-name NAME --create-bot-allow-files` does. */
 export async function startNetwork(actors: readonly string[], logger: Logger = silentLogger): Promise<Network> {
   const folder = await mkdtemp(path.join(tmpdir(), 'fanion-conformance-'));
@@ -62,7 +70,7 @@ export async function startNetwork(actors: readonly string[], logger: Logger = s
     const engines: Record<string, LocalEngine> = {};
     for (const name of actors) {
       const local = await openLocalEngine({
-        database: { kind: 'sqlite', path: path.join(folder, `${name}.db`) },
+        database: databaseOf(folder, name),
         smpServers: [relays.smp.address],
         xftpServers: [relays.xftp.address],
         presetContacts,
