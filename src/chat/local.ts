@@ -48,6 +48,8 @@ export interface LocalEngineOptions {
   /** Contact cards that every new profile gets. Default: none. */
   readonly presetContacts?: readonly Profile[];
   readonly maxEvents?: number;
+  /** See `ChatOptions.maxWaitingMessages`. Default: no limit. */
+  readonly maxWaitingMessages?: number;
   /** In milliseconds. */
   readonly maxEventAge?: number;
   /** Shared by the engines of one process. */
@@ -118,6 +120,7 @@ export async function openLocalEngine(o: LocalEngineOptions): Promise<LocalEngin
     autoAcceptFileSize: o.autoAcceptFileSize,
     presetContacts: o.presetContacts,
     maxEvents: o.maxEvents,
+    maxWaitingMessages: o.maxWaitingMessages,
     maxEventAge: o.maxEventAge,
   };
   try {

@@ -103,6 +103,7 @@ async function openEngine(flags: ServeFlags, logger: Logger, relays: EmbeddedRel
     logger,
     ...(relays === undefined ? {} : { smpServers: [relays.smp.address], xftpServers: [relays.xftp.address] }),
     ...(flags.maxEvents === undefined ? {} : { maxEvents: flags.maxEvents }),
+    maxWaitingMessages: flags.maxEvents ?? 10_000,
     ...(flags.maxEventDays === undefined ? {} : { maxEventAge: flags.maxEventDays * 86_400_000 }),
   });
 }

@@ -25,6 +25,11 @@ export interface ChatOptions {
   readonly autoAcceptFileSize?: number | undefined;
   /** The event log keeps at most this many events. Default 10,000. */
   readonly maxEvents?: number | undefined;
+  /**
+   * Stop receiving while this many messages wait for a client, so that they wait on the relays (70, section 1.5). Only for
+   * programs whose clients say what they have received (`events.markDelivered`). Default: no limit.
+   */
+  readonly maxWaitingMessages?: number | undefined;
   /** What `/quit` does; without it the command is refused. */
   readonly quit?: (() => void) | undefined;
   /** ... and none older than this, in milliseconds. Default 7 days. */

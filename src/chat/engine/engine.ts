@@ -115,10 +115,21 @@ class Engine implements ChatEngine {
     for (const c of capabilities) {
       if (c.onStart !== undefined) this.background('start', () => c.onStart?.(this.context) ?? Promise.resolve());
     }
+    await this.#limitWaiting();
     const active = users.active();
     this.background('subscribe', () =>
       agent.subscribeAll(active === undefined ? undefined : Number(active.agentUserId)),
     );
+  }
+
+  /** While too many messages wait for a client, the network waits too: they stay on the relays. */
+  async #limitWaiting(): Promise<void> {
+    const { options, agent, logger, state } = this.context;
+    if (options.maxWaitingMessages === undefined) return;
+    await this.events.limitWaiting(options.maxWaitingMessages, (full) => {
+      if (full) logger.warn({}, 'no client takes the messages that have come: receiving stops until one does');
+      if (state.started) this.background('back-pressure', () => (full ? agent.suspend(0) : agent.resume()));
+    });
   }
 
   async stop(): Promise<void> {

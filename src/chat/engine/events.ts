@@ -35,6 +35,11 @@ export class EventLog {
   readonly #maxEvents: number;
   readonly #maxAge: number;
   readonly #listeners = new Set<EventListener>();
+  /** Numbers of the messages that nobody has received, ascending; counted only with a limit. */
+  #waiting: number[] = [];
+  #limit = Number.POSITIVE_INFINITY;
+  #onFull: (full: boolean) => void = () => {};
+  #full = false;
   #delivered = 0;
   #sincePrune = 0;
   /** Runs while a delivered number waits to be stored. */
@@ -55,6 +60,33 @@ export class EventLog {
     this.#delivered = row === undefined ? 0 : Number(row.value);
   }
 
+  /**
+   * Messages wait for clients, but not without end: `onFull(true)` is called when `limit` of them wait, `onFull(false)`
+   * when half of them have been received.
+   */
+  async limitWaiting(limit: number, onFull: (full: boolean) => void): Promise<void> {
+    const rows = await this.#store.read((tx) =>
+      tx.db
+        .selectFrom('event_log')
+        .select('seq')
+        .where('important', '=', 1)
+        .where('seq', '>', this.#delivered)
+        .orderBy('seq')
+        .execute(),
+    );
+    this.#limit = limit;
+    this.#onFull = onFull;
+    this.#waiting = rows.map((r) => r.seq);
+    this.#checkFull();
+  }
+
+  #checkFull(): void {
+    const full = this.#waiting.length >= (this.#full ? this.#limit / 2 : this.#limit);
+    if (full === this.#full) return;
+    this.#full = full;
+    this.#onFull(full);
+  }
+
   async emit(tx: Tx, event: ApiEvent): Promise<void> {
     const json = JSON.stringify(event);
     const row = await insertEvent.first(tx, {
@@ -63,7 +95,13 @@ export class EventLog {
       json,
     });
     const logged = { seq: row?.seq, event, json };
-    tx.onCommit(() => this.#deliver(logged));
+    tx.onCommit(() => {
+      this.#deliver(logged);
+      if (this.#limit !== Number.POSITIVE_INFINITY && event.type === 'newChatItems' && logged.seq !== undefined) {
+        if (logged.seq > this.#delivered) this.#waiting.push(logged.seq);
+        this.#checkFull();
+      }
+    });
     if (++this.#sincePrune >= pruneEvery) {
       this.#sincePrune = 0;
       await this.#prune(tx);
@@ -114,6 +152,11 @@ export class EventLog {
   markDelivered(seq: number): void {
     if (seq <= this.#delivered) return;
     this.#delivered = seq;
+    if (this.#waiting.length > 0) {
+      const next = this.#waiting.findIndex((n) => n > seq);
+      this.#waiting = next < 0 ? [] : this.#waiting.slice(next);
+      this.#checkFull();
+    }
     this.#saving ??= this.#clock.after(200, () => void this.#save(), { unref: true });
   }
 
