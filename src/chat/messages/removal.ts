@@ -39,11 +39,11 @@ async function deleteReactions(tx: Tx, row: ItemRow): Promise<void> {
       .execute();
   } else if (row.group_id !== null) {
     // Shared ids are only unique for their author.
+    const author = row.group_member_id === null ? "member_category = 'user'" : 'group_member_id = ?';
     await tx.execute(
-      `DELETE FROM chat_item_reactions WHERE group_id = ? AND shared_msg_id = ? AND item_member_id =
-         (SELECT m.member_id FROM group_members m WHERE m.group_id = ?
-            AND ((? IS NULL AND m.member_category = 'user') OR m.group_member_id = ?))`,
-      [row.group_id, row.shared_msg_id, row.group_id, row.group_member_id, row.group_member_id],
+      `DELETE FROM chat_item_reactions WHERE group_id = ? AND shared_msg_id = ?
+         AND item_member_id = (SELECT member_id FROM group_members WHERE group_id = ? AND ${author})`,
+      [row.group_id, row.shared_msg_id, row.group_id, ...(row.group_member_id === null ? [] : [row.group_member_id])],
     );
   }
 }
