@@ -56,7 +56,8 @@ export class SqliteConnection implements SqlConnection {
       // Moves it to the end: the map's order is the order of last use.
       this.#statements.delete(sql);
     } else {
-      statement = this.#db.prepare(sql);
+      // Persistent: the driver makes rows with a function made for the statement, in half the time.
+      statement = this.#db.prepare(sql, { persistent: true });
       if (this.#statements.size >= maxStatements) {
         const oldest = this.#statements.entries().next().value;
         if (oldest !== undefined) {

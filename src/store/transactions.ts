@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { type Clock, deferred, errorMessage, type Logger } from '../core/index.js';
+import { type Clock, deferred, errorMessage, type Logger, type Timer } from '../core/index.js';
 import type { SqlConnection } from './connection.js';
 import { StoreError } from './errors.js';
 import { kyselyOn } from './kysely.js';
@@ -112,6 +112,7 @@ export class TransactionQueue implements Store {
   #running: Promise<void> | undefined;
   #closed = false;
   #flushes: Promise<void> = Promise.resolve();
+  #flushing = false;
 
   constructor(connection: SqlConnection, clock: Clock, logger: Logger) {
     this.dialect = connection.dialect;
@@ -150,7 +151,14 @@ export class TransactionQueue implements Store {
     while (this.#jobs.length > 0) {
       const next = this.#jobs[0];
       if (next !== undefined && !next.write) await this.#read();
-      else await this.#group();
+      else {
+        // What is asked for during a flush becomes one group: the busier the disk, the fewer the flushes.
+        if (this.#flushing) {
+          await this.#flushes;
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        }
+        await this.#group();
+      }
       // Lets sockets and timers in between groups.
       if (this.#jobs.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     }
@@ -161,13 +169,16 @@ export class TransactionQueue implements Store {
     const job = this.#jobs.shift();
     if (job === undefined) return;
     const tx = new TxImpl(this.#connection, this.#db, this.#logger);
+    const watch = this.#watch();
     try {
-      const answer = await this.#watched(job, tx);
+      const answer = await job.run(tx);
       answer();
       runAll(tx.takeCommitHooks(), this.#logger);
     } catch (error) {
       runAll(tx.takeRollbackHooks(), this.#logger);
       job.fail(error);
+    } finally {
+      watch.cancel();
     }
   }
 
@@ -182,6 +193,7 @@ export class TransactionQueue implements Store {
         ?.fail(new StoreError('STORE_COMMIT', `cannot begin: ${errorMessage(error)}`, { cause: error }));
       return;
     }
+    const watch = this.#watch();
     while (done.length < maxGroup) {
       const job = this.#jobs.shift();
       if (job === undefined) break;
@@ -189,16 +201,20 @@ export class TransactionQueue implements Store {
       // The first body needs no savepoint: when it throws there is nothing else to keep.
       const first = done.length === 0;
       try {
-        const answer = first ? await this.#watched(job, tx) : await tx.savepoint(() => this.#watched(job, tx));
+        const answer = first ? await job.run(tx) : await tx.savepoint(() => job.run(tx));
         done.push({ job, answer, hooks: tx.takeCommitHooks(), undo: tx });
       } catch (error) {
         if (first) await this.#connection.rollback().catch(() => {});
         runAll(tx.takeRollbackHooks(), this.#logger);
         job.fail(error);
-        if (first) return;
+        if (first) {
+          watch.cancel();
+          return;
+        }
       }
       if (this.#clock.monotonic() - started > maxGroupTime) break;
     }
+    watch.cancel();
     try {
       await this.#connection.commit();
     } catch (cause) {
@@ -210,18 +226,21 @@ export class TransactionQueue implements Store {
       }
       return;
     }
-    // The next group may run while this one is flushed; answers keep their order.
+    // Reads may run while this group is flushed; answers keep their order.
     const before = this.#flushes;
     const flushed = this.#connection.flush();
+    this.#flushing = true;
     this.#flushes = (async () => {
       await before;
       try {
         await flushed;
       } catch (cause) {
         const error = new StoreError('STORE_COMMIT', `cannot flush: ${errorMessage(cause)}`, { cause });
+        this.#flushing = false;
         for (const { job } of done) job.fail(error);
         return;
       }
+      this.#flushing = false;
       for (const { answer, hooks } of done) {
         answer();
         runAll(hooks, this.#logger);
@@ -229,17 +248,13 @@ export class TransactionQueue implements Store {
     })();
   }
 
-  async #watched(job: Job, tx: TxImpl): Promise<() => void> {
-    const timer = this.#clock.after(
+  /** Speaks up when a body hangs, which holds up everything else. */
+  #watch(): Timer {
+    return this.#clock.after(
       slowBody,
       () => this.#logger.error({ ms: slowBody }, 'a transaction is taking too long: does it wait for the network?'),
       { unref: true },
     );
-    try {
-      return await job.run(tx);
-    } finally {
-      timer.cancel();
-    }
   }
 
   async close(): Promise<void> {
