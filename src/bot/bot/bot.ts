@@ -78,6 +78,15 @@ export class Bot<S = undefined> extends Composer<S> {
   #started: Started | undefined;
   #starting = false;
   #stopping: Promise<void> | undefined;
+  readonly #onSignal = (): void => {
+    this.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        this.#logger.error({ error: errorMessage(error) }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
 
   constructor(options: BotOptions<S>) {
     super();
@@ -141,17 +150,7 @@ export class Bot<S = undefined> extends Composer<S> {
   /** Starts, prints the address, and stops when the process is asked to end (SIGINT, SIGTERM). */
   async run(): Promise<this> {
     await this.start();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        this.stop().then(
-          () => process.exit(0),
-          (error: unknown) => {
-            this.#logger.error({ error: errorMessage(error) }, 'stopping failed');
-            process.exit(1);
-          },
-        );
-      });
-    }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, this.#onSignal);
     const { address } = this.#running().setup;
     const name = this.user.profile.displayName;
     process.stdout.write(address === undefined ? `${name} runs.\n` : `${name} runs. Connect to it:\n${address}\n`);
@@ -236,6 +235,7 @@ export class Bot<S = undefined> extends Composer<S> {
   async #stop(): Promise<void> {
     const started = this.#started;
     if (started === undefined) return;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#onSignal);
     this.#waiters.end();
     await started.dispatcher.stop(this.#options.stopTimeoutMs ?? 10_000);
     await started.transport.close();

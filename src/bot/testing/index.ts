@@ -6,4 +6,4 @@
 export type { ApiServer } from '../../server/index.js';
 export type { Pattern, ReceivedMessage } from './inbox.js';
 export { TestNetwork, type TestNetworkOptions } from './network.js';
-export { type ConnectTarget, type HearOptions, type TestChat, TestUser } from './user.js';
+export { type ConnectTarget, type HearOptions, type MemberRole, type TestChat, TestUser } from './user.js';

@@ -1,4 +1,13 @@
-import type { ApiEvent, ChatInfo, ChatRef, Contact, Events, EventTag, GroupInfo } from '../../api/index.js';
+import type {
+  ApiEvent,
+  ChatInfo,
+  ChatRef,
+  Contact,
+  Events,
+  EventTag,
+  GroupInfo,
+  GroupMemberRole,
+} from '../../api/index.js';
 import { type Clock, silentLogger, systemClock } from '../../core/index.js';
 import { ApiClient } from '../api/client.js';
 import { Waiters } from '../bot/waiters.js';
@@ -23,6 +32,9 @@ export interface TestChat {
   readonly ref: ChatRef;
   readonly info: ChatInfo;
 }
+
+/** Roles that members can be given. */
+export type MemberRole = Exclude<GroupMemberRole, 'author'>;
 
 const connectTimeoutMs = 30_000;
 
@@ -127,6 +139,24 @@ export class TestUser {
    */
   async hears(pattern: Pattern = /^/, options: HearOptions = {}): Promise<ReceivedMessage> {
     return this.#inbox.next(pattern, options.in?.ref, options.timeoutMs ?? 10_000, this.name);
+  }
+
+  /** Makes a group. */
+  async newGroup(name: string): Promise<TestChat> {
+    const groupProfile = { displayName: name, fullName: '' };
+    const { groupInfo } = await this.api.newGroup({ userId: this.userId, groupProfile });
+    return { info: group(groupInfo), ref: { chatType: 'group', chatId: groupInfo.groupId } };
+  }
+
+  /** Invites a contact, by its display name, to a group, and waits until it has joined. */
+  async invites(name: string, { ref }: TestChat, memberRole: MemberRole = 'member'): Promise<void> {
+    const { contacts } = await this.api.listContacts({ userId: this.userId });
+    const contact = contacts.find((c) => c.profile.displayName === name);
+    if (contact === undefined) throw new BotError('NO_CONTACT', `${this.name} has no contact ${name}`);
+    const joined = this.waitFor('joinedGroupMember', (e) => e.groupInfo.groupId === ref.chatId);
+    joined.catch(() => {});
+    await this.api.addMember({ groupId: ref.chatId, contactId: contact.contactId, memberRole });
+    await joined;
   }
 
   /** Waits for an event. */

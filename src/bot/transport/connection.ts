@@ -1,4 +1,5 @@
 import type { Logger } from '../../core/index.js';
+import { consoleLogger } from '../bot/logger.js';
 import { type LocalConnection, LocalTransport } from './local.js';
 import type { Transport } from './types.js';
 import { type WebSocketConnection, WebSocketTransport } from './websocket.js';
@@ -38,14 +39,13 @@ function isUrl(text: string): boolean {
   return /^wss?:\/\//.test(text);
 }
 
-/** The transport of a connection. */
-export function openTransport(connection: BotConnection, logger: Logger): Transport {
-  if (typeof connection === 'string') {
-    return isUrl(connection)
-      ? new WebSocketTransport({ url: connection }, logger)
-      : new LocalTransport({ database: connection }, logger);
-  }
-  if ('execute' in connection) return connection;
-  if ('url' in connection) return new WebSocketTransport(connection, logger);
-  return new LocalTransport(connection, logger);
+/**
+ * The transport of a connection. In process, servers that it does not name are those of the environment, if that has any.
+ */
+export function openTransport(connection: BotConnection, logger: Logger = consoleLogger): Transport {
+  if (typeof connection !== 'string' && 'execute' in connection) return connection;
+  const options = typeof connection !== 'string' ? connection : isUrl(connection) ? { url: connection } : undefined;
+  if (options !== undefined && 'url' in options) return new WebSocketTransport(options, logger);
+  const local = options ?? { database: String(connection) };
+  return new LocalTransport({ ...servers(process.env), ...local }, logger);
 }
