@@ -139,20 +139,19 @@ export async function itemReactions(tx: Tx, row: ItemRow): Promise<CIReactionCou
     .selectFrom('chat_item_reactions')
     .select((e) => ['reaction', e.fn.max('reaction_sent').as('own'), e.fn.countAll().as('total')])
     .where('shared_msg_id', '=', row.shared_msg_id)
-    .groupBy('reaction')
-    .orderBy('reaction');
+    .groupBy('reaction');
   const rows = await (row.contact_id !== null
     ? query.where('contact_id', '=', row.contact_id)
     : // Shared ids are only unique for their author.
-      query
-        .where('group_id', '=', row.group_id)
-        .where('item_member_id', '=', (e) => {
-          const author = e.selectFrom('group_members').select('member_id');
-          return row.group_member_id === null
-            ? author.where('group_id', '=', row.group_id).where('member_category', '=', 'user')
-            : author.where('group_member_id', '=', row.group_member_id);
-        })
+      query.where('group_id', '=', row.group_id).where('item_member_id', '=', (e) => {
+        const author = e.selectFrom('group_members').select('member_id');
+        return row.group_member_id === null
+          ? author.where('group_id', '=', row.group_id).where('member_category', '=', 'user')
+          : author.where('group_member_id', '=', row.group_member_id);
+      })
   ).execute();
+  // Not in SQL: collations differ.
+  rows.sort((a, b) => (a.reaction < b.reaction ? -1 : 1));
   return rows.map((r) => ({
     reaction: JSON.parse(r.reaction) as MsgReaction,
     userReacted: Number(r.own) !== 0,
