@@ -1,171 +1,79 @@
-// npm run bench -- agent [messages, default 3000]
-// Two agents in this process over a relay in a process of its own; on PostgreSQL too when FANION_TEST_POSTGRES names a
-// server (scripts/with-postgres.sh npm run bench -- agent).
-import { spawn } from 'node:child_process';
+// npm run bench -- agent [seconds per part, default 4] [--connections=5000] [--only=traffic|idle]
+// Two agents in one process, a relay in another; PostgreSQL too when FANION_TEST_POSTGRES names a server.
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { agentMigrations, openAgent } from '../dist/agent/index.js';
-import { silentLogger, systemClock, systemRandom } from '../dist/core/index.js';
-import { createKemPool } from '../dist/crypto/index.js';
-import { networkConfig } from '../dist/smp/index.js';
-import { openPostgresStore, openSqliteStore } from '../dist/store/index.js';
+import { load, startRelay } from './chat-parties.js';
 import { against, heading, line, percentile } from './lib.js';
 
-const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const common = { migrations: agentMigrations, clock: systemClock, logger: silentLogger };
-
-async function spawnRelay(prefix) {
-  const child = spawn(process.execPath, [program, 'relay', '--port', '0', '-d', prefix, '--quota', '10000'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  const address = await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`the relay ended with ${code}`)));
-    child.stdout.on('data', (chunk) => {
-      text += chunk;
-      if (text.includes('\n')) resolve(text.trim());
-    });
-  });
-  return {
-    address,
-    async stop() {
-      child.removeAllListeners('exit');
-      const exit = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exit;
-    },
-  };
+async function inProcess(name, parameters) {
+  const child = fork(new URL('./agent-run.js', import.meta.url), [name, JSON.stringify(parameters)]);
+  const [result] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`${name} ended with ${code}`);
+    }),
+  ]);
+  return result;
 }
 
-/** An agent whose committed events go to `on`. */
-async function party(store, address, kem) {
-  const self = { store, on: () => {} };
-  const handler = {
-    async event(tx, event) {
-      tx.onCommit(() => self.on(event));
-      return undefined;
-    },
-    async handlerFailed(_tx, _event, error) {
-      throw error;
-    },
-  };
-  const options = { ...common, store, handler, kem, random: systemRandom, smp: networkConfig(), users: new Map() };
-  self.agent = await openAgent(options);
-  const servers = { smp: [{ server: address, enabled: true, roles: { storage: true, proxy: true } }], xftp: [] };
-  self.userId = await store.transaction((tx) => self.agent.createUser(tx, servers));
-  await self.agent.start();
-  return self;
+function report(title, result, latencyTarget) {
+  line(`${title}: first connection`, result.firstMs, 'ms', 'starts the KEM thread');
+  line(`${title}: connections per second`, result.connections, '/s', '4 at a time');
+  line(`${title}: one way, messages per second`, result.oneWay.perSecond, '/s');
+  line(`${title}: one way, CPU of both agents per message`, result.oneWay.cpu, 'ms');
+  line(`${title}: both ways, messages per second`, result.bothWays.perSecond, '/s');
+  line(`${title}: both ways, CPU of both agents per message`, result.bothWays.cpu, 'ms');
+  line(`${title}: longest block of the event loop`, Math.max(result.oneWay.block, result.bothWays.block), 'ms');
+  const p50 = percentile(result.times, 0.5);
+  if (latencyTarget === undefined) line(`${title}: latency, p50`, p50, 'ms');
+  else against(`${title}: latency, p50`, p50, 'ms', latencyTarget, 'lower');
+  line(`${title}: latency, p99`, percentile(result.times, 0.99), 'ms', load());
 }
 
-const event = (p, type) =>
-  new Promise((resolve) => {
-    p.on = (e) => e.type === type && resolve(e);
-  });
-
-async function connect(alice, bob, pq) {
-  const initialKeys = pq ? 'usePQ' : 'linkPQOff';
-  const { connId, link } = await alice.agent.createConnection({
-    userId: alice.userId,
-    mode: 'invitation',
-    initialKeys,
-  });
-  const url = link.connFullLink;
-  const joined = await bob.store.transaction((tx) => bob.agent.prepareConnectionToJoin(tx, bob.userId, url, pq));
-  const conf = event(alice, 'CONF');
-  const info = Buffer.from('info');
-  await bob.agent.joinConnection({ userId: bob.userId, connId: joined, link: url, info, pqSupport: pq });
-  const { confId } = await conf;
-  const connected = Promise.all([event(alice, 'CON'), event(bob, 'CON')]);
-  await alice.store.transaction((tx) => alice.agent.allowConnection(tx, connId, confId, info));
-  await connected;
-  return [connId, joined];
-}
-
-const body = Buffer.alloc(200, 'x');
-const flags = { notification: false };
-
-/** Sends `total` messages from `from`, as many connections as there are in turn; resolves when `to` has all. */
-async function stream(from, to, conns, total) {
-  let got = 0;
-  const done = new Promise((resolve) => {
-    to.on = (e) => {
-      if (e.type === 'MSG' && ++got === total) resolve();
-    };
-  });
-  for (let i = 0; i < total; i += 20) {
-    const items = Array.from({ length: Math.min(20, total - i) }, (_, k) => ({
-      connId: conns[(i + k) % conns.length],
-      body: Buffer.from(body),
-      flags,
-    }));
-    await from.store.transaction((tx) => from.agent.sendMessages(tx, items));
-  }
-  await done;
-}
-
-async function timed(fn) {
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  await fn();
-  const ms = performance.now() - start;
-  const used = process.cpuUsage(cpu);
-  return { ms, cpuMs: (used.user + used.system) / 1000 };
-}
-
-async function measure(name, openStore, address, kem, total) {
-  const alice = await party(await openStore('a'), address, kem);
-  const bob = await party(await openStore('b'), address, kem);
-  for (const pq of [false, true]) {
-    const label = pq ? `${name}, PQ` : name;
-    const pairs = [];
-    const made = await timed(async () => {
-      for (let i = 0; i < 20; i++) pairs.push(await connect(alice, bob, pq));
-    });
-    line(`${label}: connections made one after the other`, (20 / made.ms) * 1000, '/s');
-    const [as, bs] = [pairs.map((p) => p[0]), pairs.map((p) => p[1])];
-    await stream(alice, bob, as, 200);
-    const one = await timed(() => stream(alice, bob, as.slice(0, 1), total / 2));
-    line(`${label}: one connection, one way`, (total / 2 / one.ms) * 1000, 'msg/s');
-    const way = await timed(() => stream(alice, bob, as, total));
-    against(`${label}: 20 connections, one way`, (total / way.ms) * 1000, 'msg/s', 500, 'higher');
-    line(`${label}: CPU of both agents`, way.cpuMs / total, 'ms/msg');
-    const both = await timed(() => Promise.all([stream(alice, bob, as, total), stream(bob, alice, bs, total)]));
-    line(`${label}: 20 connections, both ways`, ((total * 2) / both.ms) * 1000, 'msg/s');
-    const latencies = [];
-    for (let i = 0; i < 300; i++) {
-      const { ms } = await timed(() => stream(alice, bob, [as[i % as.length]], 1));
-      latencies.push(ms);
-    }
-    line(`${label}: latency, p50`, percentile(latencies, 0.5), 'ms');
-    line(`${label}: latency, p99`, percentile(latencies, 0.99), 'ms');
-  }
-  for (const p of [alice, bob]) {
-    await p.agent.close();
-    await p.store.close();
-  }
-}
-
-/** The benchmark. */
-export async function run([count]) {
-  heading('agent');
-  const total = Number(count ?? 3000);
-  const dir = mkdtempSync(path.join(tmpdir(), 'fanion-bench-'));
-  const relay = await spawnRelay(path.join(dir, 'relay'));
-  const kem = await createKemPool();
+export async function run(args) {
+  const seconds = Number(args.find((a) => /^\d+$/.test(a)) ?? 4);
+  const option = (name) => args.find((a) => a.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const count = Number(option('connections') ?? 5000);
+  const only = option('only');
+  const directory = mkdtempSync(path.join(tmpdir(), 'fanion-bench-'));
+  const relay = await startRelay(path.join(directory, 'relay'));
+  const file = (name) => path.join(directory, name);
   try {
-    const sqlite = (n) => openSqliteStore({ ...common, path: path.join(dir, `${n}.db`) });
-    await measure('SQLite', sqlite, relay.address, kem, total);
-    const url = process.env.FANION_TEST_POSTGRES;
-    if (url !== undefined) {
-      const postgres = (n) => openPostgresStore({ ...common, url, schema: `bench_${process.pid}_${n}` });
-      await measure('PostgreSQL', postgres, relay.address, kem, total);
+    heading(`agent (${load()})`);
+    if (only !== 'idle') {
+      const parameters = { relay: relay.found, seconds };
+      const sqlite = (name) => [file(`${name}-a.db`), file(`${name}-b.db`)];
+      report('SQLite', await inProcess('traffic', { ...parameters, databases: sqlite('plain'), pq: false }), 8);
+      const pq = await inProcess('traffic', { ...parameters, databases: sqlite('pq'), pq: true, receipts: true });
+      report('SQLite, PQ, receipts', pq, 8);
+      const postgres = process.env.FANION_TEST_POSTGRES;
+      if (postgres !== undefined) {
+        const databases = ['a', 'b'].map((x) => `${postgres}#bench_${process.pid}_${x}`);
+        report('PostgreSQL', await inProcess('traffic', { ...parameters, databases, pq: false }));
+      }
+    }
+    if (only !== 'traffic') {
+      heading(`agent: ${count} idle connections`);
+      const fill = await inProcess('fill', {
+        databases: [file('idle.db'), file('other.db')],
+        relay: relay.found,
+        count,
+        pq: false,
+      });
+      line('connections per second, 16 at a time', fill.perSecond, '/s', load());
+      const idle = await inProcess('idle', { database: file('idle.db'), relay: relay.found, count });
+      against('start to all subscribed', idle.ms, 'ms', 3000, 'lower');
+      line('CPU of the process until then', idle.cpu, 'ms');
+      line('longest block of the event loop meanwhile', idle.block, 'ms');
+      against('memory in all', idle.memory, 'MB', 150, 'lower');
+      line('memory before the agent was opened', idle.before, 'MB');
+      line('memory right after the start', idle.peak, 'MB', load());
     }
   } finally {
-    await kem.close();
     await relay.stop();
-    rmSync(dir, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
