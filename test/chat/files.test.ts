@@ -2,8 +2,10 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSyn
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getContact } from '../../src/chat/contacts/queries.js';
-import { findFile } from '../../src/chat/files/rows.js';
-import { sendDirectMessage } from '../../src/chat/messaging/send.js';
+import { noDescription } from '../../src/chat/files/descriptions.js';
+import { findDescription, findFile, sndFilesOf } from '../../src/chat/files/rows.js';
+import { type OutMessage, sendDirectMessage } from '../../src/chat/messaging/send.js';
+import type { JsonChatEvent } from '../../src/chat/protocol/index.js';
 import { cryptoFileFromJson, readCryptoFileWhole } from '../../src/crypto/index.js';
 import { parseFileDescription } from '../../src/xftp/index.js';
 import { connect, digest, FileNetwork, type Party, receivedInvitation, sendFile } from './files-support.js';
@@ -29,6 +31,16 @@ async function offer(file: string): Promise<readonly [sent: number, received: nu
   const from = bob.events.length;
   const sent = await sendFile(alice, A, file);
   return [sent.fileId, (await receivedInvitation(bob, from)).fileId];
+}
+
+/** Sends any message to the other side, as a peer that does not keep the rules. */
+async function tell(from: Party, message: OutMessage): Promise<void> {
+  const user = from.context.users.active();
+  if (user === undefined) throw new Error('no user');
+  await from.context.store.transaction(async (tx) => {
+    const contact = await getContact(tx, user, Number(A.slice(1)));
+    await sendDirectMessage(from.context, tx, user, contact, message);
+  });
 }
 
 const ofFile = (fileId: number) => (e: { readonly chatItem: { readonly chatItem: { readonly file?: unknown } } }) =>
@@ -62,9 +74,6 @@ describe('a received file', () => {
   });
 
   test('never leaves the folder, whatever name the sender gives', async () => {
-    const contactId = Number(A.slice(1));
-    const user = alice.context.users.active();
-    if (user === undefined) throw new Error('no user');
     for (const fileName of [
       '../../../etc/passwd',
       '..\\..\\boot.ini',
@@ -75,20 +84,8 @@ describe('a received file', () => {
       '/dev/null',
     ]) {
       const from = bob.events.length;
-      await alice.context.store.transaction(async (tx) => {
-        const contact = await getContact(tx, user, contactId);
-        await sendDirectMessage(alice.context, tx, user, contact, {
-          event: {
-            type: 'x.msg.new',
-            content: { type: 'file', text: '' },
-            file: {
-              fileName,
-              fileSize: 5,
-              fileDescr: { fileDescrText: '', fileDescrPartNo: 0, fileDescrComplete: false },
-            },
-          },
-        });
-      });
+      const file = { fileName, fileSize: 5, fileDescr: noDescription };
+      await tell(alice, { event: { type: 'x.msg.new', content: { type: 'file', text: '' }, file } });
       const { fileId } = await receivedInvitation(bob, from);
       const accepted = await bob.ok(`/freceive ${fileId}`, 'rcvFileAccepted');
       const stored = accepted.chatItem.chatItem.file?.fileSource?.filePath ?? '';
@@ -97,6 +94,85 @@ describe('a received file', () => {
       expect(lstatSync(path.join(bob.filesFolder, stored)).size).toBe(0);
       await bob.ok(`/fcancel ${fileId}`, 'rcvFileCancelled');
     }
+  });
+
+  test('comes with a description in parts; repeated and misplaced ones change nothing', async () => {
+    const source = network.file('parts.bin', 1000);
+    const [sentId] = await offer(source);
+    await alice.event('sndFileCompleteXFTP', ofFile(sentId));
+    const text = await alice.context.store.read(async (tx) => {
+      const [transfer] = await sndFilesOf(tx, sentId);
+      return (await findDescription(tx, transfer?.file_descr_id ?? null))?.file_descr_text ?? '';
+    });
+    const from = bob.events.length;
+    const send = (event: JsonChatEvent, sharedMsgId?: string) => tell(alice, { event, sharedMsgId });
+    const msgId = 'c2hhcmVkMDAwMDAx';
+    const file = { fileName: 'parts.bin', fileSize: 1000, fileDescr: noDescription };
+    await send({ type: 'x.msg.new', content: { type: 'file', text: '' }, file }, msgId);
+    const { fileId } = await receivedInvitation(bob, from);
+    await bob.ok(`/freceive ${fileId} approved_relays=on`, 'rcvFileAccepted');
+    const part = (fileDescrPartNo: number, start: number, end: number) =>
+      send({
+        type: 'x.msg.file.descr',
+        msgId,
+        fileDescr: { fileDescrText: text.slice(start, end), fileDescrPartNo, fileDescrComplete: end >= text.length },
+      });
+    await part(2, 100, 200);
+    await part(1, 0, 100);
+    await part(1, 0, 100);
+    await part(2, 100, 200);
+    await part(3, 200, text.length);
+    await part(3, 200, text.length);
+    await bob.event('rcvFileComplete', ofFile(fileId), from);
+    await send({ type: 'x.msg.file.descr', msgId: 'bm9uZQ==', fileDescr: noDescription });
+    await bob.event('chatError', (e) => JSON.stringify(e).includes('fileIdNotFoundBySharedMsgId'), from);
+    const errors = bob.events.slice(from).flatMap((e) => (e.type === 'chatError' ? [e.chatError] : []));
+    expect(errors).toEqual([
+      { type: 'errorStore', storeError: { type: 'rcvFileInvalidDescrPart' } },
+      { type: 'errorStore', storeError: { type: 'rcvFileInvalidDescrPart' } },
+      { type: 'errorStore', storeError: { type: 'rcvFileInvalidDescrPart' } },
+      { type: 'errorStore', storeError: { type: 'fileIdNotFoundBySharedMsgId', sharedMsgId: 'bm9uZQ==' } },
+    ]);
+  });
+
+  test('whose description says another size is refused', async () => {
+    const source = network.file('huge.bin', 3_000_000);
+    const [sentId] = await offer(source);
+    await alice.event('sndFileCompleteXFTP', ofFile(sentId));
+    const text = await alice.context.store.read(async (tx) => {
+      const [transfer] = await sndFilesOf(tx, sentId);
+      return (await findDescription(tx, transfer?.file_descr_id ?? null))?.file_descr_text ?? '';
+    });
+    const from = bob.events.length;
+    const msgId = 'c2hhcmVkMDAwMDAy';
+    const file = { fileName: 'tiny.bin', fileSize: 10, fileDescr: noDescription };
+    await tell(alice, { event: { type: 'x.msg.new', content: { type: 'file', text: '' }, file }, sharedMsgId: msgId });
+    const { fileId } = await receivedInvitation(bob, from);
+    const before = readdirSync(bob.filesFolder);
+    await bob.ok(`/freceive ${fileId} approved_relays=on`, 'rcvFileAccepted');
+    await tell(alice, {
+      event: {
+        type: 'x.msg.file.descr',
+        msgId,
+        fileDescr: { fileDescrText: text, fileDescrPartNo: 1, fileDescrComplete: true },
+      },
+    });
+    const told = await bob.event('chatItemUpdated', ofFile(fileId), from);
+    expect(told.chatItem.chatItem.file?.fileStatus.type).toBe('rcvError');
+    expect((await bob.event('chatError', undefined, from)).chatError).toMatchObject({
+      errorType: { type: 'invalidFileDescription' },
+    });
+    await expect.poll(() => readdirSync(bob.filesFolder)).toEqual(before);
+  });
+
+  test('of an old peer is shown, and cannot be received', async () => {
+    const from = bob.events.length;
+    await tell(alice, { event: { type: 'x.file', file: { fileName: 'old.bin', fileSize: 10 } } });
+    const { fileId, fileProtocol } = await receivedInvitation(bob, from);
+    expect(fileProtocol).toBe('smp');
+    expect(await bob.ok(`/freceive ${fileId}`, 'chatCmdError')).toMatchObject({
+      chatError: { errorType: { type: 'fallbackToSMPProhibited', fileId } },
+    });
   });
 
   test('does not follow a link that has its name, nor replace a file', async () => {

@@ -1,5 +1,5 @@
 import type { AgentErrorJson, FileEvent } from '../../agent/index.js';
-import type { FileError, GroupInfo, User } from '../../api/index.js';
+import type { GroupInfo, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { type FileDescription, formatFileDescription } from '../../xftp/index.js';
 import { getContact } from '../contacts/queries.js';
@@ -16,6 +16,7 @@ import type { JsonChatEvent } from '../protocol/index.js';
 import { fileAgent } from './agent.js';
 import { descriptionParts } from './descriptions.js';
 import { agentErrorText, errorText, fileErrorOf } from './errors.js';
+import { failUpload } from './failed-upload.js';
 import {
   type FileRow,
   fileOfUpload,
@@ -96,27 +97,6 @@ async function warn(ctx: ChatContext, tx: Tx, user: User, file: FileRow, error: 
     chatItem_: await itemOfFile(ctx, tx, user, updated),
     fileTransferMeta: fileMeta(file),
     errorMessage: agentErrorText(error),
-  });
-}
-
-/** The upload has failed for good: the file counts as cancelled. */
-export async function failUpload(
-  ctx: ChatContext,
-  tx: Tx,
-  user: User,
-  file: FileRow,
-  sndFileError: FileError,
-  errorMessage: string,
-): Promise<void> {
-  const ci_file_status = statusColumn({ type: 'sndError', sndFileError });
-  const updated = await updateFile(tx, file.file_id, { ci_file_status, cancelled: 1 }, ctx.clock.now());
-  if (file.agent_snd_file_id !== null) await fileAgent(ctx).deleteSndFile(tx, file.agent_snd_file_id);
-  await ctx.emit(tx, {
-    type: 'sndFileError',
-    user,
-    chatItem_: await itemOfFile(ctx, tx, user, updated),
-    fileTransferMeta: fileMeta(file),
-    errorMessage,
   });
 }
 

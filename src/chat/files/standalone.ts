@@ -11,6 +11,7 @@ import { statusColumn } from '../items/status.js';
 import { download } from './accept.js';
 import { agentUserId, fileAgent } from './agent.js';
 import { inspectFile, localFile, reserveTarget } from './disk.js';
+import { failUpload } from './failed-upload.js';
 import {
   type FileRow,
   findFile,
@@ -21,7 +22,6 @@ import {
   updateDescription,
   updateFile,
 } from './rows.js';
-import { failUpload } from './send-events.js';
 import { startUpload } from './store.js';
 import { fileMeta, rcvTransfer } from './view.js';
 
