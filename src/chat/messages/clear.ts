@@ -42,8 +42,8 @@ export async function clearItems(
     if (files.rows.length > 0) await ctx.files.removeOfItems(ctx, tx, user, files.rows);
   }
   await tx.execute(
-    `DELETE FROM messages WHERE message_id IN (SELECT m.message_id FROM chat_item_messages m
-       JOIN chat_items i ON i.chat_item_id = m.chat_item_id WHERE ${where.replaceAll(/\b(contact_id|group_id|note_folder_id|created_at|item_ts|item_content_tag)\b/g, 'i.$1')})`,
+    `DELETE FROM messages WHERE message_id IN (SELECT message_id FROM chat_item_messages
+       WHERE chat_item_id IN (SELECT chat_item_id FROM chat_items WHERE ${where}))`,
     params,
   );
   if (column !== 'note_folder_id') {
