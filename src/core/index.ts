@@ -1,5 +1,6 @@
 export * from './errors.js';
 export * from './locks.js';
 export * from './log.js';
+export * from './pacer.js';
 export * from './random.js';
 export * from './time.js';

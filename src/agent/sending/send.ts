@@ -1,3 +1,4 @@
+import { nextTurn } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import type { AgentContext } from '../context.js';
 import { encodeAMessage } from '../envelopes/index.js';
@@ -7,6 +8,9 @@ import { connKind, isSendProhibited } from '../state/connection.js';
 import type { SendItem, SentItem } from '../types.js';
 import { enqueueEncoded, type SharedBody } from './enqueue.js';
 
+/** How long a batch may keep the event loop, in milliseconds. */
+const maxSlice = 6;
+
 /** Section 7: queues application messages. A failed item does not disturb the others. */
 export async function sendMessages(
   ctx: AgentContext,
@@ -15,7 +19,13 @@ export async function sendMessages(
 ): Promise<(SentItem | AgentError)[]> {
   const shared = sharedBodies(items);
   const results: (SentItem | AgentError)[] = [];
+  let sliceStart = ctx.clock.monotonic();
   for (const item of items) {
+    // Other transactions wait until this one is over, but sockets and timers do not.
+    if (ctx.clock.monotonic() - sliceStart > maxSlice) {
+      await nextTurn();
+      sliceStart = ctx.clock.monotonic();
+    }
     try {
       const body = shared.get(item.body);
       results.push(await sendOne(ctx, tx, item, body));

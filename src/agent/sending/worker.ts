@@ -203,7 +203,8 @@ export class DeliveryWorker {
           });
         }
         default:
-          return encodeMessage(ctx, sq, m);
+          // A message to a large group starts hundreds of workers at once.
+          return await ctx.deliveries.pacer.run(() => encodeMessage(ctx, sq, m));
       }
     } catch (error) {
       await transaction(ctx, 'fail-delivery', async (tx) => {

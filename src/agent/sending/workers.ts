@@ -1,3 +1,4 @@
+import { Pacer } from '../../core/index.js';
 import type { SmpServer } from '../../smp/index.js';
 import type { AgentContext } from '../context.js';
 import { findConn } from '../rows/connections.js';
@@ -11,6 +12,8 @@ const maxIdle = 2_000;
 
 /** One delivery worker for each send queue that has something to send (30-agent.md, section 7.3). */
 export class DeliveryWorkers {
+  /** The encryption of messages that are to be sent. */
+  readonly pacer: Pacer;
   readonly #ctx: AgentContext;
   readonly #workers = new Map<number, DeliveryWorker>();
   /** Idle workers, longest idle first. */
@@ -19,6 +22,7 @@ export class DeliveryWorkers {
 
   constructor(ctx: AgentContext) {
     this.#ctx = ctx;
+    this.pacer = new Pacer(ctx.clock);
   }
 
   /** Starts a worker for every queue with pending deliveries. What is offered before is read from the database. */
