@@ -81,7 +81,7 @@ export async function contactIdByName(tx: Tx, user: User, contactName: string): 
   return row.contact_id;
 }
 
-/** Contacts for which `where` holds, in order of their ids. */
+/** Contacts for which `where` holds; those whose chat was used last come last, as in the official program. */
 export async function listContacts(
   tx: Tx,
   user: User,
@@ -94,6 +94,7 @@ export async function listContacts(
     .select(profileColumns)
     .where('contacts.user_id', '=', user.userId)
     .where('contacts.is_user', '=', 0)
+    .orderBy('contacts.chat_ts')
     .orderBy('contacts.contact_id')
     .execute();
   const connections = new Map<number, ConnectionRow[]>();

@@ -1,6 +1,6 @@
 import { contactConnections } from '../connections/queries.js';
 import type { DirectMessageTable } from '../engine/capability.js';
-import { emitDirectItems } from '../items/create.js';
+import { storeItem, viewDirectItem } from '../items/create.js';
 import { contactProfileReceived } from './profile-update.js';
 import { getContact, setContactStatus } from './queries.js';
 
@@ -11,7 +11,7 @@ export const contactMessages: DirectMessageTable = {
   },
 
   /** The contact deleted us: our connections go, the chat stays (50, section 2.11). */
-  async 'x.direct.del'(ctx, tx, { user, contact, meta }) {
+  async 'x.direct.del'(ctx, tx, { user, contact, msgId, meta }) {
     const now = ctx.clock.now();
     await setContactStatus(tx, contact.contactId, 'deleted', now);
     const rows = await contactConnections(tx, contact.contactId);
@@ -25,14 +25,17 @@ export const contactMessages: DirectMessageTable = {
       .where('contact_id', '=', contact.contactId)
       .execute();
     const deleted = await getContact(tx, user, contact.contactId);
-    await emitDirectItems(ctx, tx, user, deleted, false, [
-      { content: { type: 'rcvDirectEvent', rcvDirectEvent: { type: 'contactDeleted' } }, itemTs: meta.broker.ts },
-    ]);
+    const row = await storeItem(tx, {
+      userId: user.userId,
+      chat: { type: 'direct', contactId: contact.contactId },
+      sent: false,
+      content: { type: 'rcvDirectEvent', rcvDirectEvent: { type: 'contactDeleted' } },
+      itemTs: meta.broker.ts,
+      createdAt: now,
+      sharedMsgId: msgId,
+    });
+    const chatItems = [await viewDirectItem(ctx, tx, deleted, row)];
+    await ctx.emit(tx, { type: 'newChatItems', user, chatItems });
     await ctx.emit(tx, { type: 'contactDeletedByContact', user, contact: deleted });
   },
-
-  // Contacts are never merged: probes are taken and not answered, which is always safe (50, section 2.13).
-  'x.info.probe': async () => {},
-  'x.info.probe.check': async () => {},
-  'x.info.probe.ok': async () => {},
 };

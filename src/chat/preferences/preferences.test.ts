@@ -38,9 +38,9 @@ test('the time of disappearing messages of the profile is sent when connecting, 
   const side = { preferences: { timedMessages: { allow: 'yes', ttl: 60 } }, incognito: false, overrides: {} } as const;
   expect(sentPreferences(side, true).timedMessages).toEqual({ allow: 'yes', ttl: 60 });
   expect(sentPreferences(side, false).timedMessages).toEqual({ allow: 'yes' });
-  expect(sentPreferences({ ...side, overrides: { timedMessages: { allow: 'no', ttl: 5 } } }, true).timedMessages).toEqual(
-    { allow: 'no', ttl: 5 },
-  );
+  expect(
+    sentPreferences({ ...side, overrides: { timedMessages: { allow: 'no', ttl: 5 } } }, true).timedMessages,
+  ).toEqual({ allow: 'no', ttl: 5 });
 });
 
 test('our time of disappearing messages follows that of the contact', () => {
