@@ -46,6 +46,15 @@ async function tell(from: Party, message: OutMessage): Promise<void> {
 const ofFile = (fileId: number) => (e: { readonly chatItem: { readonly chatItem: { readonly file?: unknown } } }) =>
   JSON.stringify(e.chatItem.chatItem.file).includes(`"fileId":${fileId},`);
 
+/** The description that the other side got of a sent file. */
+async function descriptionOf(sentId: number): Promise<string> {
+  await alice.event('sndFileCompleteXFTP', ofFile(sentId));
+  return alice.context.store.read(async (tx) => {
+    const [transfer] = await sndFilesOf(tx, sentId);
+    return (await findDescription(tx, transfer?.file_descr_id ?? null))?.file_descr_text ?? '';
+  });
+}
+
 describe('a received file', () => {
   test('goes into the files folder under its name, and the next one under a free name', async () => {
     const source = network.file('report.tar.gz', 1000);
@@ -99,11 +108,7 @@ describe('a received file', () => {
   test('comes with a description in parts; repeated and misplaced ones change nothing', async () => {
     const source = network.file('parts.bin', 1000);
     const [sentId] = await offer(source);
-    await alice.event('sndFileCompleteXFTP', ofFile(sentId));
-    const text = await alice.context.store.read(async (tx) => {
-      const [transfer] = await sndFilesOf(tx, sentId);
-      return (await findDescription(tx, transfer?.file_descr_id ?? null))?.file_descr_text ?? '';
-    });
+    const text = await descriptionOf(sentId);
     const from = bob.events.length;
     const send = (event: JsonChatEvent, sharedMsgId?: string) => tell(alice, { event, sharedMsgId });
     const msgId = 'c2hhcmVkMDAwMDAx';
@@ -138,11 +143,7 @@ describe('a received file', () => {
   test('whose description says another size is refused', async () => {
     const source = network.file('huge.bin', 3_000_000);
     const [sentId] = await offer(source);
-    await alice.event('sndFileCompleteXFTP', ofFile(sentId));
-    const text = await alice.context.store.read(async (tx) => {
-      const [transfer] = await sndFilesOf(tx, sentId);
-      return (await findDescription(tx, transfer?.file_descr_id ?? null))?.file_descr_text ?? '';
-    });
+    const text = await descriptionOf(sentId);
     const from = bob.events.length;
     const msgId = 'c2hhcmVkMDAwMDAy';
     const file = { fileName: 'tiny.bin', fileSize: 10, fileDescr: noDescription };
@@ -163,6 +164,32 @@ describe('a received file', () => {
       errorType: { type: 'invalidFileDescription' },
     });
     await expect.poll(() => readdirSync(bob.filesFolder)).toEqual(before);
+  });
+
+  test('on a server that cannot be reached is a warning, and can be given up', async () => {
+    const [sentId] = await offer(network.file('onion.bin', 1000));
+    const text = (await descriptionOf(sentId)).replace('@127.0.0.1', `@${'a'.repeat(56)}.onion`);
+    expect(text).toContain('.onion');
+    const from = bob.events.length;
+    const msgId = 'c2hhcmVkMDAwMDAz';
+    const file = { fileName: 'onion.bin', fileSize: 1000, fileDescr: noDescription };
+    await tell(alice, { event: { type: 'x.msg.new', content: { type: 'file', text: '' }, file }, sharedMsgId: msgId });
+    const { fileId } = await receivedInvitation(bob, from);
+    await bob.ok(`/freceive ${fileId} approved_relays=on`, 'rcvFileAccepted');
+    await tell(alice, {
+      event: {
+        type: 'x.msg.file.descr',
+        msgId,
+        fileDescr: { fileDescrText: text, fileDescrPartNo: 1, fileDescrComplete: true },
+      },
+    });
+    const warned = await bob.event('rcvFileWarning', (e) => e.rcvFileTransfer.fileId === fileId, from);
+    expect(warned.chatItem_?.chatItem.file?.fileStatus).toEqual({
+      type: 'rcvWarning',
+      rcvFileError: { type: 'relay', srvError: { type: 'host' } },
+    });
+    await bob.ok(`/fcancel ${fileId}`, 'rcvFileCancelled');
+    await expect.poll(() => readdirSync(bob.filesFolder)).not.toContain('onion.bin');
   });
 
   test('of an old peer is shown, and cannot be received', async () => {
