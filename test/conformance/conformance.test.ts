@@ -21,6 +21,7 @@ const scenarios = [
   'start-stop',
   'errors',
   'messages',
+  'chat-queries',
   'contents',
   'files',
   'preferences',
