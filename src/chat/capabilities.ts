@@ -7,6 +7,7 @@ import { contactEvents } from './contacts/events.js';
 import { contactMessages } from './contacts/receive.js';
 import type { Capability } from './engine/capability.js';
 import { files } from './files/index.js';
+import { groups } from './groups/index.js';
 import { lifecycleCommands } from './lifecycle/commands.js';
 import { networkEvents } from './lifecycle/events.js';
 import { messages } from './messages/index.js';
@@ -30,5 +31,6 @@ export const capabilities: readonly Capability[] = [
     directMessages: contactMessages,
   },
   messages,
+  groups,
   files,
 ];

@@ -2,6 +2,7 @@ import type { CIContent, GroupInfo, GroupMember, GroupMemberRole, GroupMemberSta
 import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import type { ChatEventOf } from '../protocol/index.js';
+import { toProfile } from '../users/profiles.js';
 import { emitJoinedGroupStart } from './create.js';
 import type { GroupMessage } from './group-message.js';
 import { sendHistory } from './history.js';
@@ -12,7 +13,6 @@ import { featureAllowed } from './preferences.js';
 import { findMemberByMemberId, getMemberById, updateMemberRow } from './queries.js';
 import { atLeast } from './roles.js';
 import { ownScope, updateAttention, withSupportChat } from './scope.js';
-import { memberProfile } from './view.js';
 import { emitWelcome } from './welcome.js';
 
 type Acceptance = GroupMessage<ChatEventOf<'x.grp.link.acpt'>>;
@@ -86,12 +86,7 @@ async function ownAcceptance(ctx: ChatContext, tx: Tx, m: Acceptance): Promise<v
   }
   const status = acceptance === 'accepted' ? 'connected' : 'pending_review';
   const now = ctx.clock.now();
-  await updateMemberRow(
-    tx,
-    m.group.membership.groupMemberId,
-    { member_status: status, member_role: role },
-    now,
-  );
+  await updateMemberRow(tx, m.group.membership.groupMemberId, { member_status: status, member_role: role }, now);
   const membership: GroupMember = { ...m.group.membership, memberStatus: status, memberRole: role };
   const group: GroupInfo = { ...m.group, membership };
   if (acceptance === 'pending_review') {
@@ -139,7 +134,7 @@ async function otherAccepted(ctx: ChatContext, tx: Tx, m: Acceptance): Promise<v
       rcvGroupEvent: {
         type: 'memberAccepted',
         groupMemberId: member.groupMemberId,
-        profile: memberProfile(member.memberProfile),
+        profile: toProfile(member.memberProfile),
       },
     },
     m,

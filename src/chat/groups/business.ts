@@ -4,10 +4,10 @@ import { addressSettingsOf } from '../addresses/queries.js';
 import type { ChatContext } from '../engine/context.js';
 import type { GroupHooks, IncomingRequest } from '../engine/group-hooks.js';
 import { itemMsgContent } from '../items/view.js';
-import { addVersions } from '../messages/versions.js';
 import { updateItemContent } from '../messages/updates.js';
-import { sameJson } from '../util/equal.js';
+import { addVersions } from '../messages/versions.js';
 import { insertProfile, toProfile, updateProfile } from '../users/profiles.js';
+import { sameJson } from '../util/equal.js';
 import { emitOwnGroupStart } from './create.js';
 import { deleteGroupItems, markGroupItems } from './item-deletion.js';
 import { createGroupItems, emitGroupItem, groupItemBySharedId, viewGroupItem } from './items.js';
@@ -229,7 +229,8 @@ async function repeatedMessage(
     return;
   }
   const old = row === undefined ? undefined : itemMsgContent(row);
-  if (before !== message.sharedMsgId || row === undefined || old === undefined || sameJson(old, message.content)) return;
+  if (before !== message.sharedMsgId || row === undefined || old === undefined || sameJson(old, message.content))
+    return;
   await addVersions(tx, row, old, message.content, now, now);
   const updated = await updateItemContent(ctx, tx, row, { type: 'rcvMsgContent', msgContent: message.content }, false);
   await ctx.emit(tx, { type: 'chatItemUpdated', user, chatItem: await viewGroupItem(ctx, tx, user, group, updated) });

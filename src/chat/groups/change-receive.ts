@@ -44,16 +44,11 @@ async function namedScope(
   memberId: string | undefined,
 ): Promise<ForwardScope | undefined> {
   if (memberId === undefined) return forwardToMain;
-  const owner =
-    memberId === member.memberId ? member : await findMemberByMemberId(tx, user, group.groupId, memberId);
+  const owner = memberId === member.memberId ? member : await findMemberByMemberId(tx, user, group.groupId, memberId);
   return owner === undefined ? undefined : { type: 'support', groupMemberId: owner.groupMemberId };
 }
 
-async function updateReceived(
-  ctx: ChatContext,
-  tx: Tx,
-  m: Message<'x.msg.update'>,
-): Promise<ForwardScope | undefined> {
+async function updateReceived(ctx: ChatContext, tx: Tx, m: Message<'x.msg.update'>): Promise<ForwardScope | undefined> {
   const { user, group, member, event } = m;
   if (await refuseSender(ctx, tx, m, event.scope)) return undefined;
   if (prohibitedLinks(group, member, event.content)) {

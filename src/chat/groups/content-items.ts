@@ -125,9 +125,7 @@ async function quotedMember(
   quote: NewQuote | undefined,
 ): Promise<GroupMember | undefined> {
   if (quote?.memberId === undefined || quote.sent) return undefined;
-  return quote.memberId === author.memberId
-    ? author
-    : memberViewByMemberId(tx, user, group.groupId, quote.memberId);
+  return quote.memberId === author.memberId ? author : memberViewByMemberId(tx, user, group.groupId, quote.memberId);
 }
 
 /** What is hidden from the user: of blocked members. */
@@ -169,4 +167,3 @@ export function storedItem(ctx: ChatContext, stored: StoredContent) {
 export async function emitContent(ctx: ChatContext, tx: Tx, user: User, stored: StoredContent): Promise<void> {
   await ctx.emit(tx, { type: 'newChatItems', user, chatItems: [storedItem(ctx, stored)] });
 }
-

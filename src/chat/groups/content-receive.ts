@@ -115,24 +115,12 @@ function storeInstead(ctx: ChatContext, tx: Tx, m: New, placed: Placed, content:
 
 async function blockedByAdmin(ctx: ChatContext, tx: Tx, m: New, placed: Placed): Promise<void> {
   const hidden = featureAllowed(m.group, 'fullDelete')
-    ? await hide(
-        ctx,
-        tx,
-        await storeInstead(ctx, tx, m, placed, { type: 'rcvBlocked' }),
-        'blockedByAdmin',
-        m.brokerTs,
-      )
+    ? await hide(ctx, tx, await storeInstead(ctx, tx, m, placed, { type: 'rcvBlocked' }), 'blockedByAdmin', m.brokerTs)
     : await hideBlocked(ctx, tx, (await store(ctx, tx, m, placed, { live: false, mentions: true })).stored);
   await emitContent(ctx, tx, m.user, hidden);
 }
 
-async function rejected(
-  ctx: ChatContext,
-  tx: Tx,
-  m: New,
-  placed: Placed,
-  groupFeature: GroupFeature,
-): Promise<void> {
+async function rejected(ctx: ChatContext, tx: Tx, m: New, placed: Placed, groupFeature: GroupFeature): Promise<void> {
   const content: CIContent = { type: 'rcvGroupFeatureRejected', groupFeature };
   const stored = await storeContent(ctx, tx, m, placed, { content, sharedMsgId: m.msgId });
   await emitContent(ctx, tx, m.user, await hideBlocked(ctx, tx, stored));

@@ -1,7 +1,7 @@
 import type { ApiResponse, CIContent, GroupInfo, GroupMember, GroupProfile, User } from '../../api/index.js';
-import { insertIncognitoProfile, newIncognitoProfile } from '../connections/incognito.js';
-import { checkActiveUser, type CommandTable, whenRunning } from '../engine/commands.js';
 import type { Tx } from '../../store/index.js';
+import { insertIncognitoProfile, newIncognitoProfile } from '../connections/incognito.js';
+import { type CommandTable, checkActiveUser, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { checkName } from '../users/names.js';
 import { emitGroupItem, emitGroupItems, type GroupPlace } from './items.js';

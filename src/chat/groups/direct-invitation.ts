@@ -2,11 +2,7 @@ import type { CIContent, Contact, GroupMember, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { linkAsyncCommand, storeAsyncCommand } from '../connections/async.js';
 import { chatBanner } from '../connections/prepared.js';
-import {
-  contactConnections,
-  deleteConnectionRows,
-  updateConnectionStatus,
-} from '../connections/queries.js';
+import { contactConnections, deleteConnectionRows, updateConnectionStatus } from '../connections/queries.js';
 import { getContact, touchContact, updateContactRow } from '../contacts/queries.js';
 import type { AsyncReply } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';

@@ -2,7 +2,7 @@ import type { GroupInfo, GroupMember, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { isoTime } from '../engine/time.js';
-import { ChatV, type ChatMessage, type JsonChatEvent } from '../protocol/index.js';
+import { type ChatMessage, ChatV, type JsonChatEvent } from '../protocol/index.js';
 import { getMemberById } from './queries.js';
 import { recipientOf, supports } from './recipients.js';
 import { atLeast, isCurrent, isCurrentOrPending, isPending } from './roles.js';
@@ -58,13 +58,7 @@ async function unconnected(tx: Tx, user: User, member: GroupMember): Promise<Gro
      SELECT re_group_member_id FROM group_member_intros
      WHERE to_group_member_id = ? AND intro_chat_protocol_version >= ? AND intro_status NOT IN ('re-con', 'to-con', 'con')
        AND ? = 'invitee'`,
-    [
-      member.groupMemberId,
-      ChatV.GroupForward,
-      member.groupMemberId,
-      ChatV.GroupForward,
-      member.memberCategory,
-    ],
+    [member.groupMemberId, ChatV.GroupForward, member.groupMemberId, ChatV.GroupForward, member.memberCategory],
   );
   const members: GroupMember[] = [];
   for (const { id } of rows) members.push(await getMemberById(tx, user, id));
@@ -75,9 +69,7 @@ async function targets(tx: Tx, user: User, member: GroupMember, scope: ForwardSc
   const all = await unconnected(tx, user, member);
   if (scope.type === 'all') return all.filter(isCurrentOrPending);
   if (scope.type === 'main') return all.filter(isCurrent);
-  const moderators = all.filter(
-    (m) => atLeast(m.memberRole, 'moderator') && isCurrent(m) && supports(m, ChatV.Scopes),
-  );
+  const moderators = all.filter((m) => atLeast(m.memberRole, 'moderator') && isCurrent(m) && supports(m, ChatV.Scopes));
   const owner = all.find((m) => m.groupMemberId === scope.groupMemberId);
   return owner === undefined || moderators.includes(owner) ? moderators : [owner, ...moderators];
 }
@@ -104,12 +96,14 @@ export async function forwardMessages(
   for (const { scope, messages } of forwards.all()) {
     const recipients = (await targets(tx, user, member, scope)).filter((m) => mayReceive(messages, m));
     if (recipients.length === 0) continue;
-    const events = messages.map((msg): JsonChatEvent => ({
-      type: 'x.grp.msg.forward',
-      memberId: member.memberId,
-      msg,
-      msgTs: isoTime(brokerTs),
-    }));
+    const events = messages.map(
+      (msg): JsonChatEvent => ({
+        type: 'x.grp.msg.forward',
+        memberId: member.memberId,
+        msg,
+        msgTs: isoTime(brokerTs),
+      }),
+    );
     await sendToMembers(
       ctx,
       tx,

@@ -7,8 +7,7 @@ import type { ConnectionRow } from '../connections/view.js';
 import { findContact } from '../contacts/queries.js';
 import type { AsyncReply, ConnectionHandlers } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';
-import { maxAuthErrors } from '../messaging/send.js';
-import { encodeInfo } from '../messaging/send.js';
+import { encodeInfo, maxAuthErrors } from '../messaging/send.js';
 import { ChatV, type JsonChatEvent, parseConnInfo } from '../protocol/index.js';
 import { emitJoinedGroupStart } from './create.js';
 import { sendHistory } from './history.js';
@@ -16,8 +15,8 @@ import { introduceToAll, introduceToModerators } from './intros.js';
 import { emitGroupItem } from './items.js';
 import { preparedInvited, preparedRejected } from './join-link.js';
 import { loadMember, type MemberEntity, messageError, withConnection, withVersions } from './member-loading.js';
-import { probeMember } from './probes.js';
 import { featureAllowed } from './preferences.js';
+import { probeMember } from './probes.js';
 import { getMember, setMemberStatus, updateMemberRow } from './queries.js';
 import { closeMemberConnection, deleteMemberRow } from './records.js';
 import { isPending } from './roles.js';
@@ -268,7 +267,11 @@ export const handshakeHandlers: ConnectionHandlers = {
 };
 
 /** INV: the link for an introduced member goes to it by our host (60, section 7.6). */
-export async function memberLinkCreated(ctx: ChatContext, tx: Tx, { user, connection, event }: AsyncReply): Promise<void> {
+export async function memberLinkCreated(
+  ctx: ChatContext,
+  tx: Tx,
+  { user, connection, event }: AsyncReply,
+): Promise<void> {
   if (event.type !== 'INV') return;
   const { group, member } = await loadMember(tx, user, connection);
   const hostId = group.membership.invitedByGroupMemberId;
@@ -294,4 +297,3 @@ export async function memberJoined(ctx: ChatContext, tx: Tx, { user, connection,
   const { group, member } = await loadMember(tx, user, row);
   await sendBusinessReply(ctx, tx, user, group, withConnection(member, row));
 }
-

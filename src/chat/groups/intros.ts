@@ -97,7 +97,12 @@ export async function introduceMember(
       .executeTakeFirstOrThrow();
     intros.push({ introId: row.group_member_intro_id, re });
   }
-  const ordered = ordering.flatMap((part) => shuffle(ctx.random, intros.filter((i) => part(i.re))));
+  const ordered = ordering.flatMap((part) =>
+    shuffle(
+      ctx.random,
+      intros.filter((i) => part(i.re)),
+    ),
+  );
   const introduction = (re: GroupMember): JsonChatEvent => ({
     type: 'x.grp.mem.intro',
     memberInfo: memberInfo(re),

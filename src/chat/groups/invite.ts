@@ -106,7 +106,8 @@ async function addMember(
       ),
     }));
     checkRole(group, highestRole('admin', role));
-    if (contact.activeConn?.customUserProfileId !== undefined) throw chatFailure({ type: 'contactIncognitoCantInvite' });
+    if (contact.activeConn?.customUserProfileId !== undefined)
+      throw chatFailure({ type: 'contactIncognitoCantInvite' });
     if (isIncognitoMembership(group)) throw chatFailure({ type: 'groupIncognitoCantInvite' });
     if (existing === undefined) return inviteNew(ctx, user, group, contact, role);
     if (existing.memberStatus !== 'invited') {
@@ -223,7 +224,7 @@ export async function receiveInvitation(
   const groupId =
     known === undefined
       ? await storeInvitation(ctx, tx, user, contact, connection.custom_user_profile_id, invitation)
-      : await updateInvitation(ctx, tx, user, known.group_id, invitation);
+      : await updateInvitation(ctx, tx, user, contact, known.group_id, invitation);
   const group = await getGroup(tx, user, groupId);
   if (known === undefined) {
     await emitGroupItem(ctx, tx, user, { group }, { type: 'chatBanner' }, { itemTs: 0 });
@@ -313,6 +314,7 @@ async function updateInvitation(
   ctx: ChatContext,
   tx: Tx,
   user: User,
+  contact: Contact,
   groupId: number,
   invitation: GroupInvitation,
 ): Promise<number> {
@@ -320,18 +322,21 @@ async function updateInvitation(
   const group = await getGroup(tx, user, groupId);
   await updateGroupProfile(tx, user, group, invitation.groupProfile, now);
   const host = await findHost(tx, user, groupId);
-  if (host !== undefined) {
-    const { memberId, memberRole } = invitation.fromMember;
+  const { fromMember, invitedMember } = invitation;
+  // The host may have changed the role while the first invitation was accepted.
+  const allowed =
+    group.membership.memberStatus === 'invited' ||
+    (host?.memberContactId === contact.contactId &&
+      atLeast(host.memberRole, 'admin') &&
+      atLeast(host.memberRole, group.membership.memberRole) &&
+      atLeast(host.memberRole, invitedMember.memberRole));
+  if (host !== undefined && group.membership.memberStatus === 'invited') {
+    const { memberId, memberRole } = fromMember;
     await updateMemberRow(tx, host.groupMemberId, { member_id: memberId, member_role: memberRole }, now);
   }
-  if (group.membership.memberStatus === 'invited') {
-    const { memberId, memberRole } = invitation.invitedMember;
-    await updateMemberRow(
-      tx,
-      group.membership.groupMemberId,
-      { member_id: memberId, member_role: memberRole },
-      now,
-    );
+  if (allowed) {
+    const { memberId, memberRole } = invitedMember;
+    await updateMemberRow(tx, group.membership.groupMemberId, { member_id: memberId, member_role: memberRole }, now);
   }
   return groupId;
 }

@@ -1,12 +1,14 @@
-import type { AChatItem, CIContent, ChatItemDeletion, GroupInfo, GroupMember, User } from '../../api/index.js';
+import type { AChatItem, ChatItemDeletion, CIContent, GroupInfo, GroupMember, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { contentColumns } from '../items/create.js';
 import { formatText } from '../items/format.js';
 import { itemExtras, updateItemRow } from '../items/queries.js';
 import { type ItemParties, type ItemRow, itemView } from '../items/view.js';
+import { countRead } from '../messages/read-support.js';
 import { markItemDeleted, removeItems } from '../messages/removal.js';
-import { groupParties, itemScope } from './items.js';
+import { groupParties } from './items.js';
+import { scopeMemberId } from './scope.js';
 import { type GroupScope, groupChatInfo } from './view.js';
 
 /** An item as deletions show it: without reactions. `by`: who deleted it, shown with the connection. */
@@ -32,7 +34,7 @@ async function viewDeleted(
         };
   const extras = await itemExtras(tx, { ...row, has_reactions: 0 });
   return {
-    chatInfo: groupChatInfo(group, scope ?? (await itemScope(tx, user, row))),
+    chatInfo: groupChatInfo(group, scope),
     chatItem: itemView(row, parties, extras, ctx.clock.now(), formatText),
   };
 }
@@ -73,7 +75,28 @@ export async function deleteGroupItems(
     });
   }
   if (by === undefined) await removeItems(ctx, tx, user, rows);
-  return deletions;
+  return scope === undefined ? deletions : countDeleted(tx, user, group, scope, rows, deletions);
+}
+
+/** What was not read is not counted in its support chat any more. */
+async function countDeleted(
+  tx: Tx,
+  user: User,
+  group: GroupInfo,
+  scope: GroupScope,
+  rows: readonly ItemRow[],
+  deletions: ChatItemDeletion[],
+): Promise<ChatItemDeletion[]> {
+  const unread = rows.filter((r) => r.item_status === 'rcvNew');
+  if (unread.length === 0) return deletions;
+  const chatScope = { type: 'memberSupport', groupMemberId_: scopeMemberId(scope) } as const;
+  const groupInfo = await countRead(tx, user, group, chatScope, unread);
+  const withGroup = (item: AChatItem): AChatItem =>
+    item.chatInfo.type === 'group' ? { ...item, chatInfo: { ...item.chatInfo, groupInfo } } : item;
+  return deletions.map((d) => ({
+    deletedChatItem: withGroup(d.deletedChatItem),
+    toChatItem: d.toChatItem === undefined ? undefined : withGroup(d.toChatItem),
+  }));
 }
 
 /** Replaces the content of an item and forgets everything that belonged to it. */

@@ -95,7 +95,8 @@ async function countSupport(
   own: boolean,
 ): Promise<GroupMember> {
   const before = owner.supportChat ?? { chatTs: isoTime(ts), unread: 0, memberAttention: 0, mentions: 0 };
-  const lastBefore = before.lastMsgFromMemberTs === undefined ? null : (parseIsoTime(before.lastMsgFromMemberTs) ?? null);
+  const lastBefore =
+    before.lastMsgFromMemberTs === undefined ? null : (parseIsoTime(before.lastMsgFromMemberTs) ?? null);
   let { unread, memberAttention, mentions } = before;
   let last = lastBefore;
   if (stats !== undefined) {
@@ -328,4 +329,3 @@ export async function emitReceivedEvent(
     chatItems: [{ chatInfo: groupChatInfo(after.group, after.scope), chatItem }],
   });
 }
-

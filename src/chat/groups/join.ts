@@ -66,8 +66,10 @@ async function joinGroup(ctx: ChatContext, user: User, groupId: number, enableNt
     }
     return ctx.store.transaction(async (tx) => {
       await markInvitationItem(ctx, tx, user, start.contact, groupId, 'accepted');
-      const membership: GroupMember = { ...start.group.membership, memberStatus: 'accepted' };
-      return { type: 'userAcceptedGroupSent', user, groupInfo: { ...start.group, membership } };
+      // The invitation may have been repeated meanwhile, with another role.
+      const group = await getGroup(tx, user, groupId);
+      const membership: GroupMember = { ...group.membership, memberStatus: 'accepted' };
+      return { type: 'userAcceptedGroupSent', user, groupInfo: { ...group, membership } };
     });
   });
 }
@@ -147,7 +149,7 @@ export async function markInvitationItem(
   const item = await findItem(tx, group.chat_item_id);
   if (item === undefined) return;
   const content = itemContent(item);
-  if (content.type !== 'rcvGroupInvitation') return;
+  if (content.type !== 'rcvGroupInvitation' || content.groupInvitation.status !== 'pending') return;
   const row = await updateItemRow(tx, item.chat_item_id, {
     ...contentColumns({ ...content, groupInvitation: { ...content.groupInvitation, status } }),
     updated_at: ctx.clock.now(),

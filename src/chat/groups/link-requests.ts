@@ -1,4 +1,4 @@
-import type { GroupInfo, GroupMember } from '../../api/index.js';
+import type { GroupInfo, GroupMember, GroupMemberRole } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { linkAsyncCommand, storeAsyncCommand } from '../connections/async.js';
 import { insertConnection } from '../connections/queries.js';
@@ -12,7 +12,6 @@ import { messageError } from './member-loading.js';
 import { currentMemberCount, getGroup, getMemberById } from './queries.js';
 import { freshMemberId, insertMember } from './records.js';
 import { placeEvent } from './scope.js';
-import type { GroupMemberRole } from '../../api/index.js';
 
 /** The agent command that answers requests at group links and business addresses. */
 export const acceptFunction = 'accept group member';

@@ -1,5 +1,5 @@
-import type { ApiResponse, GroupInfo, GroupMemberRole, User } from '../../api/index.js';
 import { formatShortLink, parseShortLink } from '../../agent/index.js';
+import type { ApiResponse, GroupInfo, GroupMemberRole, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { base64url } from '../../wire/index.js';
 import { encodeLinkData } from '../addresses/link-data.js';
@@ -104,7 +104,12 @@ async function setLinkRole(ctx: ChatContext, user: User, groupId: number, role: 
       .set({ group_link_member_role: role, updated_at: ctx.clock.now() })
       .where('user_contact_link_id', '=', row.user_contact_link_id)
       .execute();
-    return { type: 'groupLink', user, groupInfo: group, groupLink: groupLinkView({ ...row, group_link_member_role: role }) };
+    return {
+      type: 'groupLink',
+      user,
+      groupInfo: group,
+      groupLink: groupLinkView({ ...row, group_link_member_role: role }),
+    };
   });
 }
 
@@ -122,10 +127,7 @@ export async function deleteGroupLink(ctx: ChatContext, tx: Tx, groupId: number)
     .set({ via_user_contact_link: null })
     .where('via_user_contact_link', '=', row.user_contact_link_id)
     .execute();
-  await tx.db
-    .deleteFrom('user_contact_links')
-    .where('user_contact_link_id', '=', row.user_contact_link_id)
-    .execute();
+  await tx.db.deleteFrom('user_contact_links').where('user_contact_link_id', '=', row.user_contact_link_id).execute();
   return true;
 }
 
@@ -224,9 +226,7 @@ export const linkCommands: CommandTable = {
     setLinkRole(ctx, user, await byName(ctx, user, cmd.groupName), cmd.memberRole),
   ),
   APIDeleteGroupLink: whenRunning((ctx, cmd, user) => deleteLink(ctx, user, cmd.groupId)),
-  DeleteGroupLink: whenRunning(async (ctx, cmd, user) =>
-    deleteLink(ctx, user, await byName(ctx, user, cmd.groupName)),
-  ),
+  DeleteGroupLink: whenRunning(async (ctx, cmd, user) => deleteLink(ctx, user, await byName(ctx, user, cmd.groupName))),
   APIGetGroupLink: forUser((ctx, cmd, user) => showLink(ctx, user, cmd.groupId)),
   ShowGroupLink: forUser(async (ctx, cmd, user) => showLink(ctx, user, await byName(ctx, user, cmd.groupName))),
   APIAddGroupShortLink: whenRunning((ctx, cmd, user) => addShortLink(ctx, user, cmd.groupId)),

@@ -3,6 +3,7 @@ import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure } from '../engine/errors.js';
 import { type ChatEventOf, type ChatVersionRange, type MemberInfo, versionsOf } from '../protocol/index.js';
+import { toProfile } from '../users/profiles.js';
 import { type ForwardScope, forwardToMain } from './forward.js';
 import type { GroupMessage } from './group-message.js';
 import { emitGroupItem, emitReceivedEvent } from './items.js';
@@ -74,9 +75,7 @@ async function becomeAnnounced(
       member_category: 'post',
       member_status: status,
       invited_by_group_member_id: host.groupMemberId,
-      ...(versions === undefined
-        ? {}
-        : { peer_chat_min_version: versions.min, peer_chat_max_version: versions.max }),
+      ...(versions === undefined ? {} : { peer_chat_min_version: versions.min, peer_chat_max_version: versions.max }),
     },
     now,
   );
@@ -130,7 +129,7 @@ export async function memberAnnounced(
       rcvGroupEvent: {
         type: 'memberAdded',
         groupMemberId: member.groupMemberId,
-        profile: memberProfile(member.memberProfile),
+        profile: toProfile(member.memberProfile),
       },
     },
     m,

@@ -3,6 +3,7 @@ import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure } from '../engine/errors.js';
 import type { ChatEventOf } from '../protocol/index.js';
+import { toProfile } from '../users/profiles.js';
 import { type ForwardScope, forwardToAll, forwardToMain, memberForwardScope } from './forward.js';
 import type { GroupMessage } from './group-message.js';
 import { deleteMemberItems } from './item-deletion.js';
@@ -15,11 +16,9 @@ import { closeMemberConnection, deleteMembersConnections, removeMemberRecord } f
 import { atLeast } from './roles.js';
 import { type Placed, placeEvent, updateAttention } from './scope.js';
 import { insertUnknownMember } from './unknown.js';
-import { memberProfile } from './view.js';
 
-type Message<
-  T extends 'x.grp.mem.role' | 'x.grp.mem.restrict' | 'x.grp.mem.del' | 'x.grp.leave' | 'x.grp.del',
-> = GroupMessage<ChatEventOf<T>>;
+type Message<T extends 'x.grp.mem.role' | 'x.grp.mem.restrict' | 'x.grp.mem.del' | 'x.grp.leave' | 'x.grp.del'> =
+  GroupMessage<ChatEventOf<T>>;
 
 /** Stores and tells the item about what the sender did, where its events belong. */
 async function emitEvent(
@@ -36,7 +35,7 @@ async function emitEvent(
 }
 
 function named(member: GroupMember) {
-  return { groupMemberId: member.groupMemberId, profile: memberProfile(member.memberProfile) };
+  return { groupMemberId: member.groupMemberId, profile: toProfile(member.memberProfile) };
 }
 
 /** `x.grp.mem.role` (60, section 7.13). Nobody makes others more than it is itself. */

@@ -2,7 +2,12 @@ import type { ApiResponse, Contact, GroupInfo, MsgContent, User } from '../../ap
 import type { Tx } from '../../store/index.js';
 import { readFullLink, shownFullLink } from '../connections/links.js';
 import { chatBanner } from '../connections/prepared.js';
-import { connectionById, contactConnections, memberConnection, updateConnectionStatus } from '../connections/queries.js';
+import {
+  connectionById,
+  contactConnections,
+  memberConnection,
+  updateConnectionStatus,
+} from '../connections/queries.js';
 import type { ConnectionRow } from '../connections/view.js';
 import { contactIdByName, getContact, touchContact, updateContactRow } from '../contacts/queries.js';
 import { type CommandTable, whenRunning } from '../engine/commands.js';

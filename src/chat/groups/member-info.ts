@@ -1,6 +1,6 @@
 import type { GroupMember } from '../../api/index.js';
 import { formatVersionRange } from '../../wire/index.js';
-import { chatVersion, type ChatVersionRange, type MemberInfo, type MemberRestrictions } from '../protocol/index.js';
+import { type ChatVersionRange, chatVersion, type MemberInfo, type MemberRestrictions } from '../protocol/index.js';
 import { memberProfile } from './view.js';
 
 /** The versions that a member speaks, last seen from it. */

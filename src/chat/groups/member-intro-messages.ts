@@ -9,8 +9,8 @@ import {
   acceptedChatVersion,
   type ChatEventOf,
   ChatV,
-  chatVersion,
   type ChatVersionRange,
+  chatVersion,
   initialChatVersions,
 } from '../protocol/index.js';
 import type { GroupMessage } from './group-message.js';

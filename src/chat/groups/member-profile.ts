@@ -1,7 +1,7 @@
 import type { GroupInfo, GroupMember, Profile, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
-import type { ChatContext } from '../engine/context.js';
 import { findContact } from '../contacts/queries.js';
+import type { ChatContext } from '../engine/context.js';
 import { canSendTo } from '../messaging/send.js';
 import { allocateName, freeUnusedName } from '../users/names.js';
 import { updateProfile } from '../users/profiles.js';

@@ -27,11 +27,7 @@ export async function sentMentions(
   if (entries.length === 0 || formatted === undefined || formatted.length === 0) return {};
   const names = new Set(mentionedNames(formatted));
   const ids = new Set(entries.map(([, id]) => id));
-  if (
-    entries.length > maxSentMentions ||
-    !entries.every(([name]) => names.has(name)) ||
-    ids.size !== entries.length
-  ) {
+  if (entries.length > maxSentMentions || !entries.every(([name]) => names.has(name)) || ids.size !== entries.length) {
     throw storeFailure({ type: 'invalidMention' });
   }
   const mentions: Record<string, CIMention> = {};
@@ -109,7 +105,9 @@ export async function storeMentions(tx: Tx, itemId: number, groupId: number, men
 /** The mentioned member still has the name that the text uses, maybe with a number that tells it from another. */
 function hasSameName(name: string, mention: CIMention): boolean {
   const current = mention.memberRef?.displayName;
-  return current === undefined || name === current || (name.startsWith(current) && /^_\d+$/.test(name.slice(current.length)));
+  return (
+    current === undefined || name === current || (name.startsWith(current) && /^_\d+$/.test(name.slice(current.length)))
+  );
 }
 
 /** A text whose mentions use the present names of members: for what is sent again (60, section 7.9). */

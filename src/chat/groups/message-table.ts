@@ -5,7 +5,12 @@ import { directInvitationReceived } from './direct-invitation.js';
 import type { GroupMessageTable } from './group-message.js';
 import { memberAnnounced } from './member-announcements.js';
 import { groupDeleted, memberLeft, memberRemoved, memberRestricted, roleChanged } from './member-changes.js';
-import { introForwarded, introInvitationReceived, memberIntroduced, membersConnected } from './member-intro-messages.js';
+import {
+  introForwarded,
+  introInvitationReceived,
+  memberIntroduced,
+  membersConnected,
+} from './member-intro-messages.js';
 import { probeCheckReceived, probeOkReceived, probeReceived } from './probes.js';
 import { groupInfoReceived, groupPrefsReceived, hostProfileReceived, memberInfoReceived } from './profile-messages.js';
 

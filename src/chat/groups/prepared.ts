@@ -15,7 +15,7 @@ import { requestContact } from '../connections/address.js';
 import { linkHash } from '../connections/links.js';
 import { storedLink } from '../connections/prepared.js';
 import { memberConnection } from '../connections/queries.js';
-import { checkActiveUser, type CommandTable, whenRunning } from '../engine/commands.js';
+import { type CommandTable, checkActiveUser, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure, commandFailure } from '../engine/errors.js';
 import type { GroupHooks } from '../engine/group-hooks.js';

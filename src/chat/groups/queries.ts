@@ -1,16 +1,14 @@
 import type { Kysely, Updateable } from 'kysely';
 import type { GroupInfo, GroupMember, GroupMemberRole, GroupMemberStatus, User } from '../../api/index.js';
 import { prepare, type Tables, type Tx } from '../../store/index.js';
-import type { ConnectionRow } from '../connections/view.js';
 import { memberConnection } from '../connections/queries.js';
+import type { ConnectionRow } from '../connections/view.js';
 import { storeFailure } from '../engine/errors.js';
 import type { GroupMembersTable, GroupsTable } from '../schema/index.js';
 import { type GroupWithProfile, groupView, type MemberWithProfile, memberView } from './view.js';
 
 const groupById = prepare<{ groupId: number; userId: number }, GroupWithProfile>((db, p) =>
-  selectGroups(db)
-    .where('groups.group_id', '=', p('groupId'))
-    .where('groups.user_id', '=', p('userId')),
+  selectGroups(db).where('groups.group_id', '=', p('groupId')).where('groups.user_id', '=', p('userId')),
 );
 
 function selectGroups(db: Kysely<Tables>) {
@@ -91,11 +89,7 @@ const connectionsOf = prepare<{ groupId: number }, ConnectionRow>((db, p) =>
     .orderBy('connections.connection_id'),
 );
 const tagsOf = prepare<{ groupId: number }, { chat_tag_id: number }>((db, p) =>
-  db
-    .selectFrom('chat_tags_chats')
-    .select('chat_tag_id')
-    .where('group_id', '=', p('groupId'))
-    .orderBy('chat_tag_id'),
+  db.selectFrom('chat_tags_chats').select('chat_tag_id').where('group_id', '=', p('groupId')).orderBy('chat_tag_id'),
 );
 
 /** The group, if it is one of this user. */

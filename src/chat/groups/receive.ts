@@ -287,4 +287,3 @@ async function forwardReceived(
   };
   await handler(ctx, tx, input as never);
 }
-

@@ -1,4 +1,10 @@
-import type { GroupInfo, GroupMember, GroupMemberCategory, GroupMemberRole, GroupMemberStatus } from '../../api/index.js';
+import type {
+  GroupInfo,
+  GroupMember,
+  GroupMemberCategory,
+  GroupMemberRole,
+  GroupMemberStatus,
+} from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
 import { agentConnIdOf, maxAuthErrors } from '../messaging/send.js';
 import { ChatV, type ChatVersion, type JsonChatEvent } from '../protocol/index.js';

@@ -108,7 +108,12 @@ export async function updateGroupPreferences(
 
 /** Who a new member is: a contact, whose profile and name it shares, or somebody known by a profile. */
 export type NewMemberIdentity =
-  | { readonly type: 'contact'; readonly contactId: number; readonly profileId: number; readonly localDisplayName: string }
+  | {
+      readonly type: 'contact';
+      readonly contactId: number;
+      readonly profileId: number;
+      readonly localDisplayName: string;
+    }
   | { readonly type: 'profile'; readonly profile: Profile }
   | { readonly type: 'profileId'; readonly profileId: number; readonly displayName: string };
 
@@ -128,7 +133,13 @@ export interface NewMember {
   readonly welcomeMsgId?: string | undefined;
 }
 
-export async function insertMember(tx: Tx, userId: number, groupId: number, m: NewMember, now: number): Promise<number> {
+export async function insertMember(
+  tx: Tx,
+  userId: number,
+  groupId: number,
+  m: NewMember,
+  now: number,
+): Promise<number> {
   const { who } = m;
   const versions = m.versions ?? initialChatVersions;
   const row = await tx.db
@@ -147,14 +158,10 @@ export async function insertMember(tx: Tx, userId: number, groupId: number, m: N
       local_display_name:
         who.type === 'contact'
           ? who.localDisplayName
-          : await allocateName(
-              tx,
-              userId,
-              who.type === 'profile' ? who.profile.displayName : who.displayName,
-              now,
-            ),
+          : await allocateName(tx, userId, who.type === 'profile' ? who.profile.displayName : who.displayName, now),
       contact_id: who.type === 'contact' ? who.contactId : null,
-      contact_profile_id: who.type === 'profile' ? await insertProfile(tx, userId, who.profile, now) : who.profileId,
+      contact_profile_id:
+        who.type === 'profile' ? await insertMemberProfile(tx, userId, who.profile, now) : who.profileId,
       peer_chat_min_version: versions.min,
       peer_chat_max_version: versions.max,
       member_xcontact_id: m.xContactId ?? null,
@@ -165,6 +172,11 @@ export async function insertMember(tx: Tx, userId: number, groupId: number, m: N
     .returning('group_member_id')
     .executeTakeFirstOrThrow();
   return row.group_member_id;
+}
+
+/** As the official program does, the kind of peer is not kept: only contacts have it. */
+function insertMemberProfile(tx: Tx, userId: number, profile: Profile, now: number): Promise<number> {
+  return insertProfile(tx, userId, { ...profile, peerType: undefined }, now);
 }
 
 export interface NewMembership {
@@ -222,7 +234,11 @@ export function nameFromMemberId(memberId: string): string {
 /** Deletes a member's record with all that only it used. */
 export async function deleteMemberRow(tx: Tx, userId: number, member: GroupMember): Promise<void> {
   const id = member.groupMemberId;
-  const rows = await tx.db.selectFrom('connections').select('connection_id').where('group_member_id', '=', id).execute();
+  const rows = await tx.db
+    .selectFrom('connections')
+    .select('connection_id')
+    .where('group_member_id', '=', id)
+    .execute();
   await deleteConnectionRows(
     tx,
     rows.map((r) => r.connection_id),

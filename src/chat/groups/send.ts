@@ -1,15 +1,22 @@
 import { AgentError, type SendItem } from '../../agent/index.js';
 import type { GroupInfo, GroupSndStatus, User } from '../../api/index.js';
-import { randomInt, type RandomSource } from '../../core/index.js';
+import { type RandomSource, randomInt } from '../../core/index.js';
 import { prepare, type Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, storeFailure, toChatError } from '../engine/errors.js';
 import { parseIsoTime } from '../engine/time.js';
 import { encodeMessage, type OutMessage } from '../messaging/send.js';
-import { ChatV, hasNotification, type JsonChatEvent, joinBatch, newSharedMsgId, packBatches } from '../protocol/index.js';
+import {
+  ChatV,
+  hasNotification,
+  type JsonChatEvent,
+  joinBatch,
+  newSharedMsgId,
+  packBatches,
+} from '../protocol/index.js';
+import { updateGroupRow } from './queries.js';
 import { type Recipient, type RecipientConnection, SendPlan } from './recipients.js';
 import { atLeast } from './roles.js';
-import { updateGroupRow } from './queries.js';
 import { type GroupScope, isIncognitoMembership, memberProfile } from './view.js';
 
 /** A message that has been stored for a group. */
@@ -227,12 +234,7 @@ async function insertPending(
   now: number,
 ): Promise<void> {
   const rows = members.flatMap((m) => encoded.flatMap((e) => [m.groupMemberId, e.row.messageId, now]));
-  await insertRows(
-    tx,
-    'INSERT INTO pending_group_messages (group_member_id, message_id, created_at) VALUES ',
-    3,
-    rows,
-  );
+  await insertRows(tx, 'INSERT INTO pending_group_messages (group_member_id, message_id, created_at) VALUES ', 3, rows);
 }
 
 /** Admins first, each part in random order: no member is always the last. */
