@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ApiEvent, ApiResponse, CIFile } from '../../src/api/index.js';
+import { eventProblems, responseProblems } from '../../src/api/testing-support/validate.js';
 import { type LocalEngine, type LocalEngineOptions, openLocalEngine } from '../../src/chat/index.js';
 import { silentLogger } from '../../src/core/index.js';
 import { type EmbeddedRelays, startEmbeddedRelays, startXftpRelay, type XftpRelay } from '../../src/relay/index.js';
@@ -20,6 +21,8 @@ export class Party {
   readonly tempFolder: string;
   /** Since the beginning, over restarts. */
   readonly events: ApiEvent[] = [];
+  /** What in events and responses is not as the API describes it. */
+  readonly problems: string[] = [];
   readonly #options: Partial<LocalEngineOptions>;
   readonly #waiting = new Set<() => void>();
   #local: LocalEngine | undefined;
@@ -56,7 +59,8 @@ export class Party {
       ...this.#options,
     });
     const { engine } = this.#local;
-    engine.listen(({ event }) => {
+    engine.listen(({ event, json }) => {
+      this.problems.push(...eventProblems(JSON.parse(json)));
       this.events.push(event);
       for (const check of [...this.#waiting]) check();
     });
@@ -75,8 +79,10 @@ export class Party {
     await this.open();
   }
 
-  cmd(command: string): Promise<ApiResponse> {
-    return this.local.engine.execute(command);
+  async cmd(command: string): Promise<ApiResponse> {
+    const response = await this.local.engine.execute(command);
+    this.problems.push(...responseProblems(JSON.parse(JSON.stringify(response))));
+    return response;
   }
 
   async ok<K extends ApiResponse['type']>(command: string, type: K): Promise<Typed<ApiResponse, K>> {
@@ -127,6 +133,7 @@ export class Party {
 export class FileNetwork {
   readonly folder: string;
   readonly #closing: (() => Promise<void> | void)[] = [];
+  readonly #parties: Party[] = [];
   #relays: EmbeddedRelays | undefined;
 
   constructor() {
@@ -159,6 +166,7 @@ export class FileNetwork {
     });
     mkdirSync(party.filesFolder, { recursive: true });
     this.#closing.push(() => party.close());
+    this.#parties.push(party);
     await party.open();
     return party;
   }
@@ -174,9 +182,12 @@ export class FileNetwork {
     return file;
   }
 
+  /** Ends everything. Throws when a party has said something that the API does not describe. */
   async close(): Promise<void> {
     for (const close of this.#closing.reverse()) await close();
     this.#closing.length = 0;
+    const problems = new Set(this.#parties.flatMap((p) => p.problems));
+    if (problems.size > 0) throw new Error(`not as the API describes it:\n${[...problems].join('\n')}`);
   }
 }
 
