@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
-import { type LocalEngine, openLocalEngine } from '../chat/index.js';
+import { type LocalEngine, officialContactCards, openLocalEngine } from '../chat/index.js';
 import { FanionError, type Logger } from '../core/index.js';
 import { type EmbeddedRelays, startEmbeddedRelays } from '../relay/index.js';
 import { type ApiServer, startApiServer } from '../server/index.js';
@@ -28,9 +28,11 @@ interface ServeFlags extends EngineFlags {
   readonly createBotDisplayName?: string;
   readonly createBotAllowFiles?: boolean;
   readonly address?: boolean;
+  readonly quit: boolean;
   readonly maintenance?: boolean;
   readonly execute?: string;
   readonly time: number;
+  readonly presetContacts: boolean;
   readonly maxEvents?: number;
   readonly maxEventDays?: number;
 }
@@ -52,6 +54,7 @@ export function serveCommand(): Command {
       .option('--create-bot-display-name <name>', 'create a bot profile when there is none')
       .option('--create-bot-allow-files', 'let contacts of that bot send files')
       .option('--address', 'make sure that the profile has an address that accepts everybody, and print it')
+      .option('--no-quit', 'refuse /quit over WebSocket')
       .option('-m, --maintenance', 'do not start the engine, wait for /_start')
       .option('-e, --execute <command>', 'run one command, print its response, end')
       .option(
@@ -60,6 +63,7 @@ export function serveCommand(): Command {
         wholeNumber(0, 86_400),
         3,
       )
+      .option('--no-preset-contacts', 'leave out the contact cards that the official program gives to new profiles')
       .option('--max-events <count>', 'events kept for clients that come back', wholeNumber(1, 10_000_000))
       .option('--max-event-days <days>', 'how long they are kept', wholeNumber(1, 3650)),
   ).action((flags: ServeFlags, cmd: Command) => serve(flags, cmd));
@@ -101,6 +105,7 @@ async function openEngine(flags: ServeFlags, logger: Logger, relays: EmbeddedRel
   return openLocalEngine({
     ...engineOptions(flags),
     logger,
+    presetContacts: flags.presetContacts ? officialContactCards : [],
     ...(relays === undefined ? {} : { smpServers: [relays.smp.address], xftpServers: [relays.xftp.address] }),
     ...(flags.maxEvents === undefined ? {} : { maxEvents: flags.maxEvents }),
     maxWaitingMessages: flags.maxEvents ?? 10_000,
@@ -125,7 +130,7 @@ async function start(flags: ServeFlags, local: LocalEngine, logger: Logger, runn
     engine,
     port: flags.chatServerPort,
     logger,
-    onQuit: () => running.exit(logger),
+    ...(flags.quit ? { onQuit: () => running.exit(logger) } : {}),
     ...(flags.host === undefined ? {} : { hosts: flags.host }),
     ...(token === undefined ? {} : { apiToken: token }),
     ...(flags.allowOrigin === undefined ? {} : { allowedOrigins: flags.allowOrigin }),

@@ -188,7 +188,9 @@ class TerminalSession {
             ? `#${chatInfo.groupInfo.localDisplayName}`
             : 'me';
       const { text } =
-        chatItem.meta.itemText === '' ? { text: `[${String(content.msgContent.type)}]` } : { text: chatItem.meta.itemText };
+        chatItem.meta.itemText === ''
+          ? { text: `[${String(content.msgContent.type)}]` }
+          : { text: chatItem.meta.itemText };
       this.#print(`${from}> ${text}`);
     }
   }
