@@ -27,12 +27,15 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** Nesting of arrays and objects that is accepted in JSON from outside; `JSON.parse` alone would recurse as deep as it is told. */
 export const maxJsonDepth = 64;
 
+/** Values of all kinds that are accepted in JSON from outside: a few bytes of text can become a hundred in memory. */
+export const maxJsonValues = 500_000;
+
 /**
- * Parses JSON from outside: `undefined` when it is not JSON or nested deeper than {@link maxJsonDepth}.
- * The depth is counted before parsing, in one pass over the text.
+ * Parses JSON from outside: `undefined` when it is not JSON, nested deeper than {@link maxJsonDepth} or has more than
+ * {@link maxJsonValues} values. Both are counted before parsing, in one pass over the text.
  */
 export function parseJson(text: string): JsonValue | undefined {
-  if (jsonDepth(text) > maxJsonDepth) return undefined;
+  if (isExcessive(text)) return undefined;
   try {
     return JSON.parse(text) as JsonValue;
   } catch {
@@ -40,19 +43,28 @@ export function parseJson(text: string): JsonValue | undefined {
   }
 }
 
-function jsonDepth(text: string): number {
+function isExcessive(text: string): boolean {
   let depth = 0;
-  let max = 0;
-  let inString = false;
+  let values = 1;
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
-    if (inString) {
-      if (c === 0x5c) i++;
-      else if (c === 0x22) inString = false;
-    } else if (c === 0x22) inString = true;
-    else if (c === 0x5b || c === 0x7b) {
-      if (++depth > max) max = depth;
+    if (c === 0x22) {
+      i = stringEnd(text, i + 1);
+    } else if (c === 0x5b || c === 0x7b) {
+      if (++depth > maxJsonDepth || ++values > maxJsonValues) return true;
+    } else if (c === 0x2c) {
+      if (++values > maxJsonValues) return true;
     } else if (c === 0x5d || c === 0x7d) depth--;
   }
-  return max;
+  return false;
+}
+
+/** The position of the quote that ends the string whose first character is at `from`, or of the end of the text. */
+function stringEnd(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); end !== -1; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === 0x5c) escapes++;
+    if (escapes % 2 === 0) return end;
+  }
+  return text.length;
 }

@@ -1,9 +1,19 @@
 import type { WebSocket } from 'ws';
 import { chatCmdError, commandError } from '../api/index.js';
 import { type Clock, errorMessage, type Logger } from '../core/index.js';
-import { eventMessage, eventsLostMessage, invalidRequestMessage, parseRequest, responseMessage } from './messages.js';
+import { type MemoryRelief, worthCollecting } from './memory.js';
+import {
+  type ApiRequest,
+  eventMessage,
+  eventsLostMessage,
+  invalidRequestMessage,
+  largeRequest,
+  parseRequest,
+  responseMessage,
+} from './messages.js';
 import type { ServerMetrics } from './metrics.js';
 import type { BotApiEngine, ClientSession, SourceEvent } from './port.js';
+import type { Turns } from './turns.js';
 
 /** Limits of one client. */
 export interface ClientLimits {
@@ -12,6 +22,9 @@ export interface ClientLimits {
   /** Commands in work; while there are more, nothing is read from the client. */
   readonly maxCommands: number;
 }
+
+/** A client with less unread data than this (bytes) is not looked at when memory is short. */
+const littleUnread = 128 * 1024;
 
 /** Events read from the log at once. */
 const pageSize = 200;
@@ -31,6 +44,12 @@ export interface ClientOptions {
   readonly since: number | 'delivered' | undefined;
   /** What `/quit` does; without it the command is refused. */
   readonly onQuit: (() => void) | undefined;
+  /** Bytes that the client's connection has read so far. */
+  readonly bytesRead: () => number;
+  readonly turns: Turns;
+  readonly memory: MemoryRelief;
+  /** Called before something is sent to a client that has not read much: the server may end it, or another one. */
+  readonly onUnread: () => void;
 }
 
 /**
@@ -42,6 +61,12 @@ export class ApiClient {
   readonly #o: ClientOptions;
   readonly #session: ClientSession;
   #commands = 0;
+  /** Requests that have been read and not begun: at most those that came in one piece. */
+  readonly #waiting: ApiRequest[] = [];
+  /** What {@link ClientOptions.bytesRead} was at the end of the last message. */
+  #consumed = 0;
+  /** A large message was just read: nothing is begun until its bytes are free. */
+  #held = false;
   #paused = false;
   #closed = false;
   /** The number of the last event that was sent or skipped. */
@@ -57,7 +82,14 @@ export class ApiClient {
     this.#o = options;
     this.#onClose = onClose;
     this.#session = options.engine.session();
+    this.#consumed = options.bytesRead();
     ws.on('message', (data: unknown) => this.#receive(data));
+    // Control frames may come between the parts of a message, which stays incomplete.
+    for (const control of ['ping', 'pong'] as const) {
+      ws.on(control, (data: Buffer) => {
+        this.#consumed += data.length + 6;
+      });
+    }
     ws.on('close', () => this.#end());
     // Errors of the protocol (frames too large, bad frames) close the connection.
     ws.on('error', (error) => this.#o.logger.debug({ error: errorMessage(error) }, 'API client failed'));
@@ -80,6 +112,25 @@ export class ApiClient {
     this.#sendEvent(this.#o.since === undefined || seq === undefined ? plain() : eventMessage(event.json, seq), seq);
   }
 
+  /** Bytes of a message that is not complete. */
+  get incoming(): number {
+    return this.#closed ? 0 : this.#o.bytesRead() - this.#consumed;
+  }
+
+  /** Bytes that the client has not read. */
+  get unread(): number {
+    return this.#closed ? 0 : this.#ws.bufferedAmount;
+  }
+
+  /** Ends a client that takes more than its share of memory. */
+  drop(why: string): void {
+    this.#o.metrics.slowClients.inc();
+    this.#o.logger.warn({ unread: this.unread, incoming: this.incoming }, why);
+    this.#ws.terminate();
+    this.#end();
+    this.#o.memory.collectSoon();
+  }
+
   /** Ends the connection; commands in work are finished, their responses dropped. */
   close(code: number, reason: string): void {
     this.#ws.close(code, reason);
@@ -99,27 +150,58 @@ export class ApiClient {
 
   #end(): void {
     if (this.#closed) return;
+    const large = this.incoming > worthCollecting;
     this.#closed = true;
+    if (large) this.#o.memory.collectSoon();
+    // Commands in work are finished, the others never begin.
+    this.#commands -= this.#o.turns.drop(this);
+    if (this.#commands === 0) this.#idle?.();
     this.#onClose();
   }
 
   #receive(data: unknown): void {
+    this.#consumed = this.#o.bytesRead();
     const bytes = data instanceof Uint8Array ? data : undefined;
     const request = bytes === undefined ? undefined : parseRequest(bytes);
     if (request === undefined) {
       this.#o.metrics.badRequests.inc();
       this.#send(invalidRequestMessage);
+      if (bytes !== undefined && bytes.length > worthCollecting) this.#o.memory.collectSoon();
       return;
     }
-    this.#commands++;
-    if (this.#commands >= this.#o.limits.maxCommands && !this.#paused) {
-      this.#paused = true;
-      this.#ws.pause();
+    this.#waiting.push(request);
+    if (bytes !== undefined && bytes.length > largeRequest) {
+      // What a large message was read from is free again before its command makes copies of its parts.
+      this.#held = true;
+      setImmediate(() => {
+        this.#held = false;
+        if (bytes.length > worthCollecting) this.#o.memory.collect();
+        this.#advance();
+      });
     }
-    void this.#execute(request.corrId, request.cmd);
+    this.#advance();
   }
 
-  async #execute(corrId: string, cmd: string): Promise<void> {
+  /** Begins what waits as far as the limit allows; reads from the client again when nothing waits. */
+  #advance(): void {
+    const { maxCommands } = this.#o.limits;
+    while (!this.#closed && !this.#held && this.#commands < maxCommands) {
+      const request = this.#waiting.shift();
+      if (request === undefined) break;
+      this.#commands++;
+      this.#o.turns.run(this, () => this.#execute(request));
+    }
+    const full = this.#waiting.length > 0 || this.#commands >= maxCommands;
+    if (full && !this.#paused) {
+      this.#paused = true;
+      this.#ws.pause();
+    } else if (this.#paused && !full && this.#commands < maxCommands / 2 && !this.#closed) {
+      this.#paused = false;
+      this.#ws.resume();
+    }
+  }
+
+  async #execute({ corrId, cmd }: ApiRequest): Promise<void> {
     const { clock, metrics, logger } = this.#o;
     const start = clock.monotonic();
     try {
@@ -141,10 +223,7 @@ export class ApiClient {
     } finally {
       metrics.commandSeconds.observe((clock.monotonic() - start) / 1000);
       this.#commands--;
-      if (this.#paused && this.#commands < this.#o.limits.maxCommands / 2 && !this.#closed) {
-        this.#paused = false;
-        this.#ws.resume();
-      }
+      this.#advance();
       if (this.#commands === 0) this.#idle?.();
     }
   }
@@ -152,12 +231,14 @@ export class ApiClient {
   /** Sends one message, unless the client has let too much pile up: then it is disconnected. */
   #send(message: string, sent?: () => void): void {
     if (this.#closed || this.#ws.readyState !== this.#ws.OPEN) return;
-    if (this.#ws.bufferedAmount > this.#o.limits.maxBuffered) {
-      this.#o.metrics.slowClients.inc();
-      this.#o.logger.warn({ buffered: this.#ws.bufferedAmount }, 'API client does not read: disconnected');
-      this.#ws.terminate();
-      this.#end();
+    const unread = this.#ws.bufferedAmount;
+    if (unread > this.#o.limits.maxBuffered) {
+      this.drop('API client does not read: disconnected');
       return;
+    }
+    if (unread > littleUnread) {
+      this.#o.onUnread();
+      if (this.#closed) return;
     }
     this.#ws.send(message, (error) => {
       if (error == null) sent?.();

@@ -1,4 +1,5 @@
 import { type ApiResponse, invalidRequest, isJsonObject, parseJson } from '../api/index.js';
+import { parseLargeRequest } from './large-request.js';
 
 /** A request of a client (70-bot-api.md 1.2). */
 export interface ApiRequest {
@@ -7,9 +8,12 @@ export interface ApiRequest {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Messages above this many bytes are read without copies. */
+export const largeRequest = 256 * 1024;
 
 /** Text and binary frames are both UTF-8 JSON; `undefined` when it is no request. Other keys are ignored. */
 export function parseRequest(data: Uint8Array): ApiRequest | undefined {
+  if (data.length > largeRequest) return parseLargeRequest(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
   let text: string;
   try {
     text = utf8.decode(data);

@@ -6,9 +6,11 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, FanionError, type Logger, silentLogger, systemClock } from '../core/index.js';
 import { type AccessRules, type Refusal, refusal, requestUrl } from './access.js';
 import { ApiClient, type ClientLimits } from './client.js';
+import { MemoryRelief } from './memory.js';
 import { eventMessage } from './messages.js';
 import { type ServerMetrics, serverMetrics } from './metrics.js';
 import type { BotApiEngine, SourceEvent } from './port.js';
+import { Turns } from './turns.js';
 
 export interface ApiServerOptions extends AccessRules {
   readonly engine: BotApiEngine;
@@ -22,6 +24,10 @@ export interface ApiServerOptions extends AccessRules {
   readonly maxClients?: number | undefined;
   /** See {@link ClientLimits}. Default 8 MiB. */
   readonly maxBuffered?: number | undefined;
+  /** Unread data of all clients in bytes; above it, the client with most of it is disconnected. Default 48 MiB. */
+  readonly maxBufferedTotal?: number | undefined;
+  /** Incomplete messages of all clients in bytes; above it, the client with most of it is disconnected. Default 72 MiB. */
+  readonly maxIncomingTotal?: number | undefined;
   /** See {@link ClientLimits}. Default 256. */
   readonly maxCommands?: number | undefined;
   /** What `/quit` of a client does. Without it the command is refused. */
@@ -50,6 +56,8 @@ export interface ApiServer {
 export class ServerError extends FanionError {}
 
 const megabyte = 1024 * 1024;
+/** A client with less of an incomplete message than this (bytes) is not looked at when memory is short. */
+const littleIncoming = 256 * 1024;
 const loopback = ['127.0.0.1', '::1'];
 
 class Running implements ApiServer {
@@ -62,6 +70,8 @@ class Running implements ApiServer {
   readonly #logger: Logger;
   readonly #servers: readonly Server[];
   readonly #wss: WebSocketServer;
+  readonly #turns: Turns;
+  readonly #memory: MemoryRelief;
   readonly #clients = new Set<ApiClient>();
   readonly #stopListening: () => void;
   #closing = false;
@@ -71,6 +81,8 @@ class Running implements ApiServer {
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
     this.#servers = servers;
+    this.#turns = new Turns(this.#clock);
+    this.#memory = new MemoryRelief(this.#clock);
     this.port = port;
     this.url = url;
     this.metrics = serverMetrics(options.registry);
@@ -150,10 +162,10 @@ class Running implements ApiServer {
       );
       return;
     }
-    this.#wss.handleUpgrade(request, socket, head, (ws) => this.#connected(ws, since));
+    this.#wss.handleUpgrade(request, socket, head, (ws) => this.#connected(ws, request, since));
   }
 
-  #connected(ws: WebSocket, since: string | undefined): void {
+  #connected(ws: WebSocket, { socket }: IncomingMessage, since: string | undefined): void {
     const client = new ApiClient(
       ws,
       {
@@ -164,6 +176,11 @@ class Running implements ApiServer {
         metrics: this.metrics,
         since: since === undefined || since === 'delivered' ? since : Number(since),
         onQuit: this.#o.onQuit,
+        turns: this.#turns,
+        memory: this.#memory,
+        bytesRead: () => socket.bytesRead,
+        onUnread: () =>
+          this.#limitTotal((c) => c.unread, this.#o.maxBufferedTotal ?? 48 * megabyte, 'API clients do not read'),
       },
       () => {
         this.#clients.delete(client);
@@ -172,8 +189,24 @@ class Running implements ApiServer {
       },
     );
     this.#clients.add(client);
+    socket.on('data', () => {
+      if (client.incoming < littleIncoming) return;
+      const limit = this.#o.maxIncomingTotal ?? 72 * megabyte;
+      this.#limitTotal((c) => c.incoming, limit, 'API clients send messages without end');
+    });
     this.metrics.clients.set(this.#clients.size);
     this.#logger.debug({ clients: this.#clients.size }, 'API client connected');
+  }
+
+  /** When all clients together hold more than `limit` bytes of something, the one that holds most is disconnected. */
+  #limitTotal(held: (client: ApiClient) => number, limit: number, why: string): void {
+    let total = 0;
+    let largest: ApiClient | undefined;
+    for (const client of this.#clients) {
+      total += held(client);
+      if (largest === undefined || held(client) > held(largest)) largest = client;
+    }
+    if (total > limit) largest?.drop(`${why}: the one with most data is disconnected`);
   }
 
   #http(request: IncomingMessage, response: ServerResponse): void {

@@ -1,0 +1,56 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Clock } from '../core/index.js';
+
+/** Messages above this many bytes are worth a collection when they are done with. */
+export const worthCollecting = 4 * 1024 * 1024;
+/** Milliseconds between two collections. */
+const pause = 250;
+
+let collect: (() => void) | undefined;
+
+function collector(): () => void {
+  if (collect === undefined) {
+    setFlagsFromString('--expose-gc');
+    const gc: unknown = runInNewContext('gc');
+    collect = typeof gc === 'function' ? () => void gc() : () => {};
+    setFlagsFromString('--no-expose-gc');
+  }
+  return collect;
+}
+
+/**
+ * Gives memory back after what should not have been: V8 lets garbage of hundreds of megabytes lie when it was made in
+ * an instant, and only clients that misbehave make so much.
+ */
+export class MemoryRelief {
+  readonly #clock: Clock;
+  #soon = false;
+  #last = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Collects when connections that have just ended have let go of what they held. */
+  collectSoon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    this.#clock.after(
+      20,
+      () => {
+        this.#soon = false;
+        this.#last = Number.NEGATIVE_INFINITY;
+        this.collect();
+      },
+      { unref: true },
+    );
+  }
+
+  collect(): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#last < pause) return;
+    collector()();
+    this.#last = this.#clock.monotonic();
+  }
+}
