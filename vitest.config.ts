@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 export const fanionAlias = [
   { find: /^fanion$/, replacement: fileURLToPath(new URL('src/bot/index.ts', import.meta.url)) },
   { find: /^fanion\/testing$/, replacement: fileURLToPath(new URL('src/bot/testing/index.ts', import.meta.url)) },
+  { find: /^fanion\/simplex-chat$/, replacement: fileURLToPath(new URL('src/bot/compat/index.ts', import.meta.url)) },
 ];
 
 /** The suite of `npm test`: quick, deterministic, below five minutes on two cores. */

@@ -4,6 +4,7 @@
 //   schema.generated.ts   the types that occur in command parameters, as data, for the decoder of JSON arguments
 //   presets.generated.ts  preset servers and roles
 //   ../bot/api/commands.generated.ts   the SDK's API client: one method per command
+//   ../bot/compat/*.generated.ts   the types under the names of the official library
 // `--check` writes nothing and fails when a file is not current. A test runs `generate()` for the same purpose.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -58,6 +59,7 @@ export function generate() {
     'types.generated.ts': types(api),
     'schema.generated.ts': schema(api),
     '../bot/api/commands.generated.ts': client(api),
+    ...compat(documented, api),
     'presets.generated.ts': `${header}\n/** The preset servers of the official programs (70-bot-api.md 8.2). */\nexport const presetServers = ${JSON.stringify(read('preset-servers.json'), null, 2)} as const;\n`,
   };
 }
@@ -380,6 +382,56 @@ function client(api) {
         !/^ {2}\w+Params,$/.test(l) || l === '  CommandParams,' || used.includes(`params: ${l.trim().slice(0, -1)}`),
     )
     .join('\n');
+}
+
+/** `memberSupport` → `MemberSupport`, `file_descr` → `File_descr`. */
+function capital(name) {
+  return name[0].toUpperCase() + name.slice(1);
+}
+
+/** The types, events, responses and commands as the official library for Node.js names them: `T`, `CEvt`, `CR`, `CC`. */
+function compat(documented, api) {
+  const from = "import type * as api from '../../api/index.js';";
+  const all = { ...documented.types, ...documented.undocumented.types };
+  const t = [header, from, ''];
+  for (const type of Object.values(all)) {
+    const { name } = type;
+    t.push(`export type ${name} = api.${name};`);
+    if (type.kind === 'enum' && type.wire?.encoding !== 'taggedObject') {
+      const values = [...type.values, ...(type.hiddenValues ?? [])].map(
+        (v) => `  ${capital(v).replace(/\W/g, '_')}: '${v}',`,
+      );
+      t.push(`export const ${name} = {`, ...values, '} as const;');
+    } else if (type.kind === 'union') {
+      const members = [...type.members, ...(type.hiddenMembers ?? [])];
+      t.push(`export declare namespace ${name} {`, `  type Tag = api.${name}['type'];`);
+      for (const m of members) t.push(`  type ${m.constructor} = api.${name}${m.constructor};`);
+      t.push('}');
+    }
+  }
+  const tagged = (prefix, items) => {
+    const out = [header, from, ''];
+    for (const i of items) out.push(`export type ${i} = api.${prefix}${i};`);
+    return out;
+  };
+  const nameOf = (r) => (r.constructor === Object ? r.name : (r.constructor ?? r.name));
+  const events = tagged('CEvt', [...api.events.map((e) => e.name), ...api.undocumented.events.map(nameOf)]);
+  events.push('', 'export type Tag = api.EventTag;', '');
+  const responses = tagged('CR', [...api.responses, ...api.undocumented.responses].map(nameOf));
+  responses.push('', 'export type Tag = api.ResponseTag;', '');
+  const commands = [header, "import * as api from '../../api/index.js';", ''];
+  for (const c of api.commands) {
+    commands.push(
+      `export type ${c.name} = api.${c.name}Params;`,
+      `export const ${c.name} = { cmdString: api.cmdString.${c.name} };`,
+    );
+  }
+  return {
+    '../bot/compat/t.generated.ts': `${t.join('\n')}\n`,
+    '../bot/compat/cevt.generated.ts': events.join('\n'),
+    '../bot/compat/cr.generated.ts': responses.join('\n'),
+    '../bot/compat/cc.generated.ts': `${commands.join('\n')}\n`,
+  };
 }
 
 const groupsField = {

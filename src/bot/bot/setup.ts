@@ -174,7 +174,7 @@ export function linkText(link: CreatedConnLink): string {
 }
 
 /** Equal as JSON: the order of keys and absent values do not matter. */
-function sameJson(a: unknown, b: unknown): boolean {
+export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;
