@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -60,8 +60,12 @@ beforeAll(() => {
   for (const block of blocks) writeFileSync(block.file, block.code);
 });
 
-it('the blocks of all pages compile', async () => {
-  expect(blocks.length).toBeGreaterThan(15);
+/** One run of the compiler for the blocks and for the type tests of test/sdk/types. */
+let compilerErrors: Promise<string[]> | undefined;
+
+async function compile(): Promise<string[]> {
+  for (const name of ['api.ts', 'bot.ts'])
+    copyFileSync(path.join(root, 'test/sdk/types', name), path.join(out, `types-${name}`));
   const config = {
     extends: '../../tsconfig.json',
     compilerOptions: { noUnusedLocals: false },
@@ -73,7 +77,19 @@ it('the blocks of all pages compile', async () => {
     cwd: root,
   }).catch((error: { stdout: string }) => error);
   // Errors of the project itself are found by `npm run check`.
-  expect(result.stdout.split('\n').filter((l) => l.includes('docs-blocks'))).toEqual([]);
+  return result.stdout.split('\n').filter((l) => l.includes('docs-blocks'));
+}
+
+it('the blocks of all pages compile', async () => {
+  expect(blocks.length).toBeGreaterThan(15);
+  compilerErrors ??= compile();
+  expect((await compilerErrors).filter((l) => !l.includes('types-'))).toEqual([]);
+});
+
+it('wrong names, roles, modes and missing fields do not compile, and unions are narrowed', async () => {
+  compilerErrors ??= compile();
+  // `@ts-expect-error` before a line that compiles is an error, too.
+  expect((await compilerErrors).filter((l) => l.includes('types-'))).toEqual([]);
 });
 
 describe('the block', () => {
