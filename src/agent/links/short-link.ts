@@ -47,7 +47,6 @@ export interface ShortContactLink extends LinkPlace {
 /** A short connection link (30-agent.md, section 4.5). */
 export type ShortLink = ShortInvitationLink | ShortContactLink;
 
-const linkKeySize = 32;
 const typeLetters: Readonly<Record<ContactLinkType, string>> = { contact: 'a', channel: 'c', group: 'g', relay: 'r' };
 const typesByLetter = new Map(Object.entries(typeLetters).map(([type, letter]) => [letter, type as ContactLinkType]));
 
@@ -95,7 +94,8 @@ export function parseShortLink(text: string): ShortLink {
       port,
       keyHash: hash === undefined ? new Uint8Array() : decodeBase64url(hash, 'shortLink.keyHash'),
     },
-    linkKey: sized(decodeBase64url(keyText, 'linkKey'), linkKeySize, 'linkKey'),
+    // Upstream takes a key of any size; a wrong one finds no link data that it opens.
+    linkKey: decodeBase64url(keyText, 'linkKey'),
   };
   if (letter === 'i') {
     if (idText === undefined) throw new DecodeError('linkId', 'missing', 0);
@@ -106,11 +106,6 @@ export function parseShortLink(text: string): ShortLink {
   if (type === undefined || type === 'relay' || idText !== undefined)
     throw new DecodeError('shortLink', 'unknown type of link', 0);
   return { mode: 'contact', type, ...place };
-}
-
-function sized(bytes: Uint8Array, size: number, field: string): Uint8Array {
-  if (bytes.length !== size) throw new DecodeError(field, `${bytes.length} bytes instead of ${size}`, 0);
-  return bytes;
 }
 
 /** The binary form, in the list of relays of link data; the scheme is not kept. */
