@@ -1,6 +1,6 @@
 import type { Clock, KeyedMutex, Logger, RandomSource } from '../core/index.js';
 import type { KemPool, RatchetKeys } from '../crypto/index.js';
-import type { Store, Tx } from '../store/index.js';
+import { type Store, StoreError, type Tx } from '../store/index.js';
 import { base64urlUnpadded } from '../wire/index.js';
 import type { CommandWorkers } from './commands/worker.js';
 import { AgentError, type AgentErrorJson, internalError } from './errors.js';
@@ -85,6 +85,10 @@ export async function announce(ctx: AgentContext, event: AgentEvent): Promise<vo
 /** Anything that was thrown as an agent error; foreign errors become `INTERNAL`. */
 export function toAgentError(error: unknown): AgentError {
   if (error instanceof AgentError) return error;
+  // The database, not what was asked of it: workers try again, a restart may help (section 16.2).
+  if (error instanceof StoreError) {
+    return new AgentError({ type: 'CRITICAL', offerRestart: true, criticalErr: error.message }, { cause: error });
+  }
   return internalError(error instanceof Error ? error.message : String(error), error);
 }
 

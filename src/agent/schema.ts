@@ -112,6 +112,8 @@ export interface AgentSndMessagesTable {
   /** `ok` or `badMsgHash`. */
   receipt: string | null;
   created_at: number;
+  /** 1 when one of its queues delivered it while another still has it (rotation). */
+  sent: Generated<number>;
 }
 
 export interface AgentSndBodiesTable {
@@ -389,5 +391,9 @@ CREATE TABLE agent_rcv_receipts (
 );
 CREATE INDEX agent_rcv_receipts_conn ON agent_rcv_receipts (conn_id);
 `,
+  },
+  {
+    name: 'agent-003-sent',
+    sql: 'ALTER TABLE agent_snd_messages ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;',
   },
 ];

@@ -113,7 +113,8 @@ async function join(
     urgency: 'background',
   };
   if (request.link.mode === 'contact') {
-    await joinContact(ctx, request);
+    // The owner may have accepted before we could store that the request arrived; the handshake goes on then.
+    if (connKind(conn) !== 'duplex') await joinContact(ctx, request);
     return async (tx) => void (await raise(ctx, tx, { type: 'JOINED', connId, corrId, sndSecured: false }));
   }
   const { sndSecured, store } = await joinInvitationAsync(ctx, request);

@@ -1,6 +1,7 @@
 import type { Tx } from '../../store/index.js';
 import { type AgentContext, raise, toAgentError, transaction } from '../context.js';
 import { isTemporaryOrHostError } from '../errors.js';
+import { forgetLostSwitches } from '../rotation/recipient.js';
 import {
   type Command,
   type CommandKey,
@@ -54,6 +55,7 @@ export class CommandWorkers {
 
   async start(): Promise<void> {
     await this.#ctx.store.transaction(async (tx) => {
+      await forgetLostSwitches(tx);
       const keys = await commandKeys(tx);
       tx.onCommit(() => {
         this.#ready = true;

@@ -1,5 +1,5 @@
 import type { Tx } from '../../store/index.js';
-import { type AgentContext, newId, transaction } from '../context.js';
+import { type AgentContext, newId } from '../context.js';
 import { cmdError, connError, internalError, versionError } from '../errors.js';
 import { findConn, insertConn, loadConn } from '../rows/connections.js';
 import {
@@ -54,7 +54,11 @@ export async function prepareToAccept(
 }
 
 /** Joins an invitation or a contact address and waits for the result. */
-export async function joinConnection(ctx: AgentContext, p: JoinParams): Promise<JoinResult> {
+export async function joinConnection(
+  ctx: AgentContext,
+  p: JoinParams,
+  joined?: JoinRequest['joined'],
+): Promise<JoinResult> {
   const link = requireCompatible(p.link);
   const request: JoinRequest = {
     userId: p.userId,
@@ -64,6 +68,7 @@ export async function joinConnection(ctx: AgentContext, p: JoinParams): Promise<
     pqSupport: p.pqSupport,
     choose: (avoid) => ctx.users.chooseStorage(p.userId, avoid),
     urgency: 'interactive',
+    ...(joined === undefined ? {} : { joined }),
   };
   // The same link must not be joined twice at a time: the second would find the queue secured by another key.
   return ctx.locks.runAll([`link ${p.link}`, p.connId], async () => {
@@ -87,9 +92,7 @@ export async function acceptContact(
   },
 ): Promise<JoinResult> {
   const { link } = await ctx.store.read((tx) => openInvitation(tx, p.invId, 'acceptContact'));
-  const result = await joinConnection(ctx, { ...p, link });
-  await transaction(ctx, 'accepted', (tx) => setInvitationAccepted(tx, p.invId, true, p.info));
-  return result;
+  return joinConnection(ctx, { ...p, link }, (tx) => setInvitationAccepted(tx, p.invId, true, p.info));
 }
 
 /** Section 6.5: the worker joins. */

@@ -17,9 +17,15 @@ import { addressOf, makeQueue } from './queue.js';
  * joiner. A repeated call sends the same invitation again. The caller holds the lock.
  */
 export async function joinContact(ctx: AgentContext, r: JoinRequest): Promise<void> {
-  const kind = await ctx.store.read(async (tx) => connKind(await loadConn(ctx, tx, r.connId)));
+  const { kind, accepted } = await ctx.store.read(async (tx) => {
+    const conn = await loadConn(ctx, tx, r.connId);
+    const queue = conn.rcvQueues[0];
+    return { kind: connKind(conn), accepted: queue !== undefined && queue.status !== 'new' };
+  });
   if (kind === 'new') await makeOwnQueue(ctx, r);
   else if (kind !== 'rcv') throw cmdError('PROHIBITED', `joinConnSrv: bad connection ${kind}`);
+  // The owner answered an attempt of which we do not know that it arrived.
+  if (accepted) return;
   const body = await ctx.store.read(async (tx) => {
     const conn = await loadConn(ctx, tx, r.connId);
     const keys = await loadE2EKeys(tx, r.connId);

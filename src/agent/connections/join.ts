@@ -37,6 +37,8 @@ export interface JoinRequest {
   readonly pqSupport: boolean;
   readonly choose: ChooseServer;
   readonly urgency: Urgency;
+  /** Runs in the transaction that stores that the confirmation was sent. */
+  readonly joined?: (tx: Tx) => Promise<void>;
 }
 
 /** Keys and ratchet of a joiner, made outside of the transaction that stores them. */
@@ -169,6 +171,7 @@ export async function joinInvitation(ctx: AgentContext, r: JoinRequest): Promise
   );
   await transaction(ctx, 'joined', async (tx) => {
     await confirmed(ctx, tx, r);
+    await r.joined?.(tx);
   });
   return sndSecured(sq, r.link);
 }

@@ -258,7 +258,7 @@ describe('link data', () => {
   it('keeps the recorded owner of a newer client (V7 of 30-agent.md)', () => {
     const v7 =
       '75066f776e6572312c302a300506032b65700321006e7a1cdd29b0b78fd13af4c5598feff4ef2a97166e3ca6f2e4fbfccd80505bf140cfac8ac8dd5036ad919f747a2c74e06194796af3252b4670be7dfdeea363edb4fe6391eb708ba4daa55e18b701651a5e45f01309b234a6e6002505d634a3cd0f';
-    const data = decodeUserLinkData(bytes(`430002000754` + `01${v7}` + '00' + '0101'));
+    const data = decodeUserLinkData(bytes(`43000200075401${v7}000101`));
     if (data.mode !== 'contact') throw new Error('not contact data');
     expect(Buffer.from(data.owners[0]?.ownerId ?? []).toString()).toBe('owner1');
     expect(hex(encodeUserLinkData(data))).toContain(v7);

@@ -12,7 +12,7 @@ import {
   type SmpServer,
   SmpV,
 } from '../../smp/index.js';
-import { type AgentError, isHostError } from '../errors.js';
+import { type AgentError, isHostError, isTemporaryOrHostError } from '../errors.js';
 import { serverKey } from '../rows/servers.js';
 import type { UserServerList } from '../servers/users.js';
 import type { SubscribedQueue } from '../subscriptions/subscriptions.js';
@@ -136,7 +136,7 @@ export class SmpNetwork {
     return this.#rcv(q, 'background', (client, queue, options) => client.deleteQueue(queue, options));
   }
 
-  /** Messages that wait in the queue (QUE); 0 when the server does not tell. */
+  /** Messages that wait in the queue (QUE); 0 when the server does not tell. @throws AgentError temporary ones only */
   async queueSize(q: RcvTarget): Promise<number> {
     const queue = { rcvId: q.rcvId, authKey: q.rcvPrivateKey };
     try {
@@ -146,7 +146,9 @@ export class SmpNetwork {
         'background',
         async (client, options) => (await client.queueState(queue, options)).qiSize,
       );
-    } catch {
+    } catch (error) {
+      const failed = smpAgentError(error, q.server);
+      if (isTemporaryOrHostError(failed.json)) throw failed;
       return 0;
     }
   }

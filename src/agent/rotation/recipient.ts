@@ -116,6 +116,16 @@ export async function switchFailed(ctx: AgentContext, tx: Tx, connId: ConnId): P
   if (rq !== undefined) await setSwitch(tx, rq, undefined);
 }
 
+/** A direct call that died in the middle of step 2 left its mark behind: nothing goes on with it. */
+export async function forgetLostSwitches(tx: Tx): Promise<void> {
+  await tx.db
+    .updateTable('agent_rcv_queues')
+    .set({ switch_status: null })
+    .where('switch_status', '=', 'switch_started')
+    .where('conn_id', 'not in', (e) => e.selectFrom('agent_commands').select('conn_id').where('tag', '=', 'SWCH'))
+    .execute();
+}
+
 /** Step 5: the peer made its keys for the new queue. `via` is the queue through which QKEY came. */
 export async function receiveQkey(
   ctx: AgentContext,
@@ -218,11 +228,16 @@ export async function removeOldQueue(
   attempt: number,
 ): Promise<(tx: Tx) => Promise<void>> {
   const target = await ctx.store.read(async (tx) => {
-    const rq = await loadRcvQueue(tx, ctx.servers, rcvQueueId);
-    return rq === undefined ? undefined : { ...rq, userId: (await loadConn(ctx, tx, connId)).userId };
+    const conn = await loadConn(ctx, tx, connId);
+    const rq = conn.rcvQueues.find((q) => q.id === rcvQueueId);
+    return rq === undefined ? undefined : { ...rq, userId: conn.userId };
   });
-  if (target !== undefined && attempt < drain.attempts && (await ctx.network.queueSize(target)) > 0) {
-    throw new TryLater(drain.delay);
+  if (target !== undefined) {
+    if (attempt < drain.attempts && (await ctx.network.queueSize(target)) > 0) throw new TryLater(drain.delay);
+    // Before the server is told: a start after that must not subscribe a queue that is gone.
+    await transaction(ctx, 'old-queue-drained', async (tx) => {
+      await markRcvQueueDeleted(ctx, tx, await loadConn(ctx, tx, connId), rcvQueueId);
+    });
   }
   const finish = await deleteRcvQueueCommand(ctx, connId, rcvQueueId);
   return async (tx) => {

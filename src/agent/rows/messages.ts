@@ -86,17 +86,31 @@ const otherDelivery = prepare<{ connId: ConnId; internalId: number; queueId: num
       .limit(1),
 );
 
-const clearBody = prepare<{ connId: ConnId; internalId: number }>((db, p) =>
+const clearBody = prepare<{ connId: ConnId; internalId: number }, { sent: number }>((db, p) =>
   db
     .updateTable('agent_snd_messages')
     .set({ body: null, body_id: null, msg_key: null })
     .where('conn_id', '=', p('connId'))
     .where('internal_id', '=', p('internalId'))
-    .where('receipt', 'is', null),
+    .where('receipt', 'is', null)
+    .returning('sent'),
 );
 
-const deleteMessageRow = prepare<{ connId: ConnId; internalId: number }>((db, p) =>
-  db.deleteFrom('agent_snd_messages').where('conn_id', '=', p('connId')).where('internal_id', '=', p('internalId')),
+const deleteMessageRow = prepare<{ connId: ConnId; internalId: number }, { sent: number }>((db, p) =>
+  db
+    .deleteFrom('agent_snd_messages')
+    .where('conn_id', '=', p('connId'))
+    .where('internal_id', '=', p('internalId'))
+    .returning('sent'),
+);
+
+const markSent = prepare<{ connId: ConnId; internalId: number }>((db, p) =>
+  db
+    .updateTable('agent_snd_messages')
+    .set({ sent: 1 })
+    .where('conn_id', '=', p('connId'))
+    .where('internal_id', '=', p('internalId'))
+    .where('sent', '=', 0),
 );
 
 const deleteOrphanBody =
@@ -199,20 +213,24 @@ export async function saveRetry(
 
 /**
  * T9: this delivery is over. When no other queue waits for the message it is deleted; an application message (`M`)
- * keeps its row without body, for its receipt, unless `keep` is false or the receipt came already.
+ * keeps its row without body, for its receipt, unless `keep` is false or the receipt came already. True when no other
+ * queue delivered the message before: it is sent now.
  */
 export async function deleteDelivery(
   tx: Tx,
   queueId: number,
   m: { readonly connId: ConnId; readonly internalId: number; readonly kind: SndKind },
   options: { readonly keep: boolean; readonly copies: boolean; readonly bodyId: number | undefined },
-): Promise<void> {
+): Promise<boolean> {
   const { connId, internalId } = m;
   await deleteDeliveryRow.run(tx, { queueId, internalId });
-  if (options.copies && (await otherDelivery.first(tx, { connId, internalId, queueId })) !== undefined) return;
-  const kept = options.keep && m.kind === 'M' && (await clearBody.run(tx, { connId, internalId })) > 0;
-  if (!kept) await deleteMessageRow.run(tx, { connId, internalId });
+  if (options.copies && (await otherDelivery.first(tx, { connId, internalId, queueId })) !== undefined) {
+    return (await markSent.run(tx, { connId, internalId })) > 0;
+  }
+  const kept = options.keep && m.kind === 'M' ? await clearBody.first(tx, { connId, internalId }) : undefined;
+  const row = kept ?? (await deleteMessageRow.first(tx, { connId, internalId }));
   if (options.bodyId !== undefined) await tx.execute(deleteOrphanBody, [options.bodyId, options.bodyId]);
+  return row?.sent === 0;
 }
 
 /** Marks a delivery that cannot be read: it is never tried again. */

@@ -25,13 +25,12 @@ export async function delivered(
     const sq = conn?.sndQueues.find((q) => q.id === queue.id);
     if (conn === undefined || sq === undefined) return;
     const copies = conn.sndQueues.length > 1;
-    if (m.kind === 'M') {
+    if (m.kind !== 'M') await onDelivered(ctx, tx, conn, sq, m);
+    const first = await deleteDelivery(tx, queue.id, m, { keep: true, copies, bodyId: m.bodyId });
+    if (m.kind === 'M' && first) {
       const proxyServer = proxy === undefined ? {} : { proxyServer: formatServer(proxy) };
       await raise(ctx, tx, { type: 'SENT', connId: m.connId, msgId: m.internalId, ...proxyServer });
-    } else {
-      await onDelivered(ctx, tx, conn, sq, m);
     }
-    await deleteDelivery(tx, queue.id, m, { keep: true, copies, bodyId: m.bodyId });
     await finishIfWaiting(ctx, tx, m.connId);
   });
 }

@@ -19,6 +19,10 @@ const batch = 64;
 /** "Delivered" transactions that may be under way while the next message is sent. */
 const maxUnsaved = 32;
 const day = 86_400_000;
+/** Milliseconds. */
+const pauseAfterFailure = 1_000;
+/** How often "delivered" is tried, until the message is left to the next reading of the database. */
+const maxSaves = 4;
 /** How long a message is tried: after QUOTA, and after other temporary errors. */
 export const expiry = { quota: 7 * day, network: 2 * day } as const;
 
@@ -76,8 +80,10 @@ export class DeliveryWorker {
   wake(): void {
     if (this.#stopped || this.#running !== undefined) return;
     this.#running = this.#run()
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         this.#ctx.logger.error({ error }, 'a delivery worker failed');
+        // It starts again at once: not in a tight loop while the database fails.
+        await this.#ctx.operations.sleep(pauseAfterFailure);
       })
       .finally(() => {
         this.#running = undefined;
@@ -183,16 +189,21 @@ export class DeliveryWorker {
   async #encode(m: PendingMessage): Promise<Uint8Array | undefined> {
     const ctx = this.#ctx;
     const sq = this.#sq;
+    const isConfirmation = m.kind === 'C' || m.kind === 'D';
+    // Outside of the `try`: a failing database is not the fault of the message.
+    const { agentVersion, e2e } = isConfirmation
+      ? await ctx.store.read(async (tx) => ({
+          agentVersion: (await findConn(ctx, tx, m.connId))?.agentVersion,
+          e2e: m.kind === 'D' ? await loadE2EParams(tx, m.connId) : undefined,
+        }))
+      : { agentVersion: undefined, e2e: undefined };
+    if (isConfirmation && agentVersion === undefined) return undefined;
     try {
       switch (m.kind) {
         case 'S':
           return sealForQueue(ctx, sq, m.body);
         case 'C':
-        case 'D': {
-          const { agentVersion, e2e } = await ctx.store.read(async (tx) => ({
-            agentVersion: (await findConn(ctx, tx, m.connId))?.agentVersion,
-            e2e: m.kind === 'D' ? await loadE2EParams(tx, m.connId) : undefined,
-          }));
+        case 'D':
           if (agentVersion === undefined) return undefined;
           return encodeConfirmation(ctx, sq, {
             agentVersion,
@@ -201,7 +212,6 @@ export class DeliveryWorker {
             paddedLength: m.paddedLength,
             body: m.body,
           });
-        }
         default:
           // A message to a large group starts hundreds of workers at once.
           return await ctx.deliveries.pacer.run(() => encodeMessage(ctx, sq, m));
@@ -218,14 +228,26 @@ export class DeliveryWorker {
   /** Saves "delivered" without holding up the next message; order is that of the calls. */
   #save(m: PendingMessage, proxy: SmpServer | undefined): void {
     this.#unsaved++;
-    const saved = delivered(this.#ctx, this.#sq, m, proxy)
-      .catch((error: unknown) => {
-        this.#ctx.logger.error({ error }, 'a delivery could not be recorded: it may be repeated');
-      })
-      .finally(() => {
-        this.#unsaved--;
-      });
+    const saved = this.#record(m, proxy).finally(() => {
+      this.#unsaved--;
+    });
     this.#saves = Promise.all([this.#saves, saved]).then(() => {});
+  }
+
+  async #record(m: PendingMessage, proxy: SmpServer | undefined): Promise<void> {
+    const { logger, operations } = this.#ctx;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await delivered(this.#ctx, this.#sq, m, proxy);
+      } catch (error) {
+        logger.error({ error, attempt }, 'a delivery could not be recorded: it may be repeated');
+        if (attempt === maxSaves || operations.isClosed) break;
+        await operations.sleep(pauseAfterFailure * attempt);
+      }
+    }
+    // The row is still there: it is read and sent again when everything else is sent. The peer drops the repetition.
+    this.#inSync = false;
+    this.#lastId = Math.min(this.#lastId, m.internalId - 1);
   }
 
   async #failed(m: PendingMessage, error: AgentErrorJson, slow: Retry, fast: Retry): Promise<'again' | 'over'> {

@@ -134,6 +134,7 @@ export class Subscriptions implements PoolHandler<SubscribedQueue> {
         .select(['q.id', 'q.conn_id', 'q.server_id', 'q.rcv_id', 'q.rcv_private_key', 'c.user_id'])
         .where('q.deleted', '=', 0)
         .where('c.deleted', '=', 0)
+        .where('c.delete_wait_since', 'is', null)
         .orderBy('q.id')
         .execute(),
     );
