@@ -4,7 +4,10 @@ import {
   DecodeError,
   decodeBase64url,
   formatVersionRange,
+  parseQuery,
   parseVersionRange,
+  type QueryPairs,
+  queryValue,
   type Reader,
   readVersionRange,
   type VersionRange,
@@ -87,12 +90,7 @@ export function formatE2EParamsUri(p: E2EParamsUri): string {
 
 /** @throws DecodeError. Unknown fields are ignored; the KEM is ignored when the versions end below 3. */
 export function parseE2EParamsUri(text: string): E2EParamsUri {
-  const query = new Map<string, string>();
-  for (const pair of text.split(/[&;]/)) {
-    const at = pair.indexOf('=');
-    const name = at < 0 ? pair : pair.slice(0, at);
-    if (!query.has(name)) query.set(name, at < 0 ? '' : pair.slice(at + 1));
-  }
+  const query = parseQuery(text, 'e2e');
   const versions = parseVersionRange(required(query, 'v'), 'e2e.v');
   const [first, second, ...more] = required(query, 'x3dh').split(',');
   if (first === undefined || second === undefined || more.length > 0) {
@@ -104,11 +102,11 @@ export function parseE2EParamsUri(text: string): E2EParamsUri {
   return { versions, key1, key2, ...(kem === undefined ? {} : { kem }) };
 }
 
-function parseKem(query: ReadonlyMap<string, string>): KemParams | undefined {
-  const key = query.get('kem_key');
+function parseKem(query: QueryPairs): KemParams | undefined {
+  const key = queryValue(query, 'kem_key');
   if (key === undefined) return undefined;
   const publicKey = sized(key, 'publicKey');
-  const ct = query.get('kem_ct');
+  const ct = queryValue(query, 'kem_ct');
   if (ct === undefined) return { type: 'proposed', publicKey };
   return { type: 'accepted', ciphertext: sized(ct, 'ciphertext'), publicKey };
 }
@@ -119,8 +117,8 @@ function sized(text: string, kind: keyof typeof kemSizes): Uint8Array {
   return bytes;
 }
 
-function required(query: ReadonlyMap<string, string>, name: string): string {
-  const value = query.get(name);
+function required(query: QueryPairs, name: string): string {
+  const value = queryValue(query, name);
   if (value === undefined) throw new DecodeError(`e2e.${name}`, 'absent', 0);
   return value;
 }

@@ -1,19 +1,15 @@
-import {
-  authAlgorithms,
-  decodePublicKey,
-  formatPublicKey,
-  type PublicKey,
-  parsePublicKey,
-  readPublicKey,
-  writePublicKey,
-} from '../crypto/index.js';
+import { formatPublicKey, type PublicKey, parsePublicKey, readPublicKey, writePublicKey } from '../crypto/index.js';
 import {
   base64url,
   DecodeError,
   decodeBase64url,
   equalBytes,
   formatVersionRange,
+  parseQuery,
   parseVersionRange,
+  percentEncode,
+  type QueryPairs,
+  queryValue,
   type Reader,
   readVersionRange,
   type VersionRange,
@@ -148,10 +144,10 @@ export function formatQueueUri(uri: QueueUri): string {
   const others = legacy ? server.hosts.slice(1) : [];
   const authority = formatServer(legacy ? { ...server, hosts: [server.hosts[0]] } : server);
   let s = `${authority}/${base64url(address.senderId)}#/?v=${formatVersionRange(clientRange)}`;
-  s += `&dh=${encodeURIComponent(formatPublicKey(address.dhPublicKey))}`;
+  s += `&dh=${percentEncode(formatPublicKey(address.dhPublicKey))}`;
   if (queueMode === 'messaging') s += clientRange.min < SmpClientV.ShortLinks ? '&q=m&k=s' : '&q=m';
   else if (queueMode === 'contact') s += '&q=c';
-  if (others.length > 0) s += `&srv=${encodeURIComponent(others.join(','))}`;
+  if (others.length > 0) s += `&srv=${percentEncode(others.join(','))}`;
   return s;
 }
 
@@ -173,15 +169,15 @@ export function parseQueueUri(s: string): QueueUri {
   const server = parseServer(authority, 'smp');
   const senderId = decodeBase64url(sender, 'senderId');
   if (senderId.length > 255) throw new DecodeError('senderId', 'too long', 0);
-  const query = queryText === undefined ? undefined : parseQuery(queryText);
+  const query = queryText === undefined ? undefined : parseQuery(queryText, 'queueUri');
   if (query === undefined && (pathKey === undefined || pathKey === '')) {
     throw new DecodeError('queueUri', 'no key', s.length);
   }
   const clientRange = query === undefined ? { min: SmpClientV.Lowest, max: SmpClientV.Lowest } : queryRange(query);
-  const keyText = pathKey !== undefined && pathKey !== '' ? pathKey : query?.get('dh');
+  const keyText = pathKey !== undefined && pathKey !== '' ? pathKey : query && queryValue(query, 'dh');
   if (keyText === undefined) throw new DecodeError('queueUri', 'no key', s.length);
   const dhPublicKey = parsePublicKey(keyText, 'dh', ['x25519']);
-  const srv = query?.get('srv');
+  const srv = query && queryValue(query, 'srv');
   const hosts: [string, ...string[]] = [...server.hosts, ...(srv === undefined ? [] : parseHosts(srv, 'srv'))];
   if (clientRange.max < SmpClientV.MultipleHosts && hosts.length === 1) {
     const onionHost = legacyOnionHosts[hosts[0]];
@@ -190,37 +186,17 @@ export function parseQueueUri(s: string): QueueUri {
   return { clientRange, address: { server: { ...server, hosts }, senderId, dhPublicKey, queueMode: queryMode(query) } };
 }
 
-function parseQuery(s: string): Map<string, string> {
-  const query = new Map<string, string>();
-  for (const part of s.split('&')) {
-    const eq = part.indexOf('=');
-    if (eq < 0) continue;
-    const name = part.slice(0, eq);
-    if (query.has(name)) continue;
-    try {
-      query.set(name, decodeURIComponent(part.slice(eq + 1)));
-    } catch (cause) {
-      throw new DecodeError('queueUri', 'percent-encoding', 0, cause);
-    }
-  }
-  return query;
-}
-
-function queryRange(query: Map<string, string>): VersionRange<SmpClientVersion> {
-  const v = query.get('v');
+function queryRange(query: QueryPairs): VersionRange<SmpClientVersion> {
+  const v = queryValue(query, 'v');
   if (v === undefined) throw new DecodeError('queueUri', 'no version', 0);
   const { min, max } = parseVersionRange(v, 'v');
   return { min: smpClientVersion(min), max: smpClientVersion(max) };
 }
 
-function queryMode(query: Map<string, string> | undefined): QueueMode | undefined {
-  const q = query?.get('q');
+function queryMode(query: QueryPairs | undefined): QueueMode | undefined {
+  if (query === undefined) return undefined;
+  const q = queryValue(query, 'q');
   if (q === 'm') return 'messaging';
   if (q === 'c') return 'contact';
-  return query?.get('k') === 's' ? 'messaging' : undefined;
-}
-
-/** Reads the SPKI DER of a key that authorizes commands. */
-export function decodeAuthKey(der: Uint8Array, field: string): PublicKey<'ed25519' | 'ed448' | 'x25519'> {
-  return decodePublicKey(der, field, authAlgorithms);
+  return queryValue(query, 'k') === 's' ? 'messaging' : undefined;
 }
