@@ -63,7 +63,12 @@ async function deleteContactConnections(tx: Tx, contactId: number): Promise<void
 }
 
 /** Deletes the record of a contact, its request, profile and name; the latter two stay with members that have them. */
-export async function deleteContact(tx: Tx, user: User, contact: Contact): Promise<void> {
+export async function deleteContact(
+  tx: Tx,
+  user: User,
+  contact: Contact,
+  options: { readonly keepName?: boolean } = {},
+): Promise<void> {
   const { contactId } = contact;
   if (contactId === user.userContactId) {
     throw storeFailure({ type: 'prohibitedDeleteUser', userId: user.userId, contactId });
@@ -75,7 +80,7 @@ export async function deleteContact(tx: Tx, user: User, contact: Contact): Promi
   await tx.db.deleteFrom('chat_items').where('contact_id', '=', contactId).execute();
   await tx.db.deleteFrom('contacts').where('contact_id', '=', contactId).execute();
   await deleteUnusedProfile(tx, contact.profile.profileId);
-  await freeUnusedName(tx, user.userId, contact.localDisplayName);
+  if (options.keepName !== true) await freeUnusedName(tx, user.userId, contact.localDisplayName);
 }
 
 /** `/_delete @id`: the contact with everything. */

@@ -6,7 +6,7 @@ import { ChatV, type ChatVersion } from '../protocol/index.js';
 import { getGroup } from './queries.js';
 import { groupRecipients, type Recipient } from './recipients.js';
 import { atLeast, checkRole, isActive, isCurrent, isCurrentOrPending, isPending } from './roles.js';
-import { commandScope, ownScope, withSupportChat } from './scope.js';
+import { commandScope, withSupportChat } from './scope.js';
 import type { GroupScope } from './view.js';
 
 /** Moderators that know support chats, or reports. */
@@ -71,9 +71,9 @@ export async function openScope(
   const group = await getGroup(tx, user, groupId);
   const scope = await commandScope(tx, user, groupId, chatScope);
   if (scope === undefined) return { group, scope };
-  const now = ctx.clock.now();
-  if (scope.type === 'own') return ownScope(tx, group, now);
-  return { group, scope: { type: 'member', member: await withSupportChat(tx, scope.member, now) } };
+  // The own one opens with its first item, and is shown as it was.
+  if (scope.type === 'own') return { group, scope };
+  return { group, scope: { type: 'member', member: await withSupportChat(tx, scope.member, ctx.clock.now()) } };
 }
 
 /** {@link openScope} with its {@link audience}. */

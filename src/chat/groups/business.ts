@@ -6,7 +6,7 @@ import type { GroupHooks, IncomingRequest } from '../engine/group-hooks.js';
 import { itemMsgContent } from '../items/view.js';
 import { updateItemContent } from '../messages/updates.js';
 import { addVersions } from '../messages/versions.js';
-import { insertProfile, toProfile, updateProfile } from '../users/profiles.js';
+import { toProfile, updateProfile } from '../users/profiles.js';
 import { sameJson } from '../util/equal.js';
 import { emitOwnGroupStart } from './create.js';
 import { deleteGroupItems, markGroupItems } from './item-deletion.js';
@@ -83,7 +83,6 @@ async function storeBusinessGroup(
 ): Promise<{ readonly group: GroupInfo; readonly customer: GroupMember }> {
   const { user, profile, versions, address } = request;
   const now = ctx.clock.now();
-  const profileId = await insertProfile(tx, user.userId, profile, now);
   const own = freshMemberId(ctx);
   const theirs = freshMemberId(ctx);
   const preferences = businessPreferences(user.profile.preferences);
@@ -110,7 +109,7 @@ async function storeBusinessGroup(
       role: 'member',
       category: 'invitee',
       status: 'accepted',
-      who: { type: 'profileId', profileId, displayName: profile.displayName },
+      who: { type: 'profile', profile },
       invitedBy: user.userContactId,
       invitedByGroupMemberId: membershipId,
       versions,
@@ -118,6 +117,7 @@ async function storeBusinessGroup(
     now,
   );
   const group = await getGroup(tx, user, groupId);
+  const customer = await getMemberById(tx, user, customerId);
   await tx.db
     .insertInto('contact_requests')
     .values({
@@ -125,7 +125,7 @@ async function storeBusinessGroup(
       user_contact_link_id: address.user_contact_link_id,
       agent_invitation_id: request.invId,
       business_group_id: groupId,
-      contact_profile_id: profileId,
+      contact_profile_id: customer.memberContactProfileId,
       local_display_name: group.localDisplayName,
       xcontact_id: request.xContactId ?? null,
       peer_chat_min_version: versions.min,
@@ -137,7 +137,7 @@ async function storeBusinessGroup(
       updated_at: now,
     })
     .execute();
-  return { group, customer: await getMemberById(tx, user, customerId) };
+  return { group, customer };
 }
 
 async function accept(

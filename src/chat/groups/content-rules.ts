@@ -67,7 +67,7 @@ export async function placeContent(
   if (scope.memberId === group.membership.memberId) return { ...(await ownScope(tx, group, now)), member: author };
   if (scope.memberId === author.memberId) {
     const member = await withSupportChat(tx, author, now);
-    return { group, member, scope: { type: 'member', member } };
+    return { group, member: author, scope: { type: 'member', member } };
   }
   const owner = await findMemberByMemberId(tx, user, group.groupId, scope.memberId);
   if (owner === undefined) throw storeFailure({ type: 'groupMemberNotFoundByMemberId', memberId: scope.memberId });

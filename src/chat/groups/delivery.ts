@@ -81,6 +81,10 @@ const setProgress = prepare<{ itemId: number; sent: number; ok: number; bad: num
     .where('chat_item_id', '=', p('itemId')),
 );
 
+const ownStatus = prepare<{ itemId: number }, { item_status: string }>((db, p) =>
+  db.selectFrom('chat_items').select('item_status').where('chat_item_id', '=', p('itemId')),
+);
+
 interface Progress {
   readonly total: number;
   readonly sent: number;
@@ -169,7 +173,7 @@ async function updateItem(ctx: ChatContext, tx: Tx, row: StatusRow, p: MemberPro
   await setProgress.run(tx, { itemId, sent: after.sent, ok: after.rcvd_ok, bad: after.rcvd_bad });
   if (!p.recompute) return false;
   const next = statusColumn(itemStatus(after));
-  const item = await findItem(tx, itemId);
+  const item = await ownStatus.first(tx, { itemId });
   if (item === undefined || item.item_status === next || item.item_status === completeRcvd) return false;
   await updateItemRow(tx, itemId, { item_status: next });
   return true;

@@ -239,7 +239,8 @@ export async function receiveInvitation(
   await ctx.emit(tx, {
     type: 'receivedGroupInvitation',
     user,
-    groupInfo: group,
+    // As the official program, which does not tell at first that it is a business chat.
+    groupInfo: known === undefined ? { ...group, businessChat: undefined } : group,
     contact,
     fromMemberRole: fromMember.memberRole,
     memberRole: invitedMember.memberRole,

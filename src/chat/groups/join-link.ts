@@ -1,5 +1,4 @@
 import type {
-  Contact,
   GroupInfo,
   GroupMember,
   GroupMemberAdmission,
@@ -22,6 +21,7 @@ import {
   type GroupLinkRejection,
   type MemberIdRole,
 } from '../protocol/index.js';
+import { freeUnusedName } from '../users/names.js';
 import { sameJson } from '../util/equal.js';
 import { allowMember } from './handshake.js';
 import { emitGroupItem } from './items.js';
@@ -87,12 +87,14 @@ export const linkInvitation: GroupHooks['linkInvitation'] = async (ctx, tx, inpu
   const { user, contact, confId, event } = input;
   const answer =
     event.type === 'x.grp.link.inv' ? invitation(event.groupLinkInvitation) : rejection(event.groupLinkRejection);
+  // A contact card turned out to be a business: the group takes its place.
+  if (contact !== undefined) await deleteContact(tx, user, contact, { keepName: true });
   const { group, host, connection } = await storeJoinedGroup(ctx, tx, user, input.connection, answer);
   const incognito = await incognitoProfile(tx, connection.custom_user_profile_id);
   if (contact === undefined) {
     await ctx.emit(tx, { type: 'groupLinkConnecting', user, groupInfo: group, hostMember: host });
   } else {
-    await replaceContact(tx, user, contact, connection);
+    await freeUnusedName(tx, user.userId, contact.localDisplayName);
     await emitGroupItem(ctx, tx, user, { group }, { type: 'chatBanner' }, { itemTs: 0 });
   }
   if (confId !== undefined) {
@@ -111,16 +113,6 @@ export const linkInvitation: GroupHooks['linkInvitation'] = async (ctx, tx, inpu
     });
   }
 };
-
-/** A contact card turned out to be a business: the group takes its place. */
-async function replaceContact(tx: Tx, user: User, contact: Contact, connection: ConnectionRow): Promise<void> {
-  await tx.db
-    .updateTable('connections')
-    .set({ contact_id: null })
-    .where('connection_id', '=', connection.connection_id)
-    .execute();
-  await deleteContact(tx, user, contact);
-}
 
 async function storeJoinedGroup(
   ctx: ChatContext,
@@ -176,7 +168,7 @@ async function storeJoinedGroup(
   const connection = await updateConnection(
     tx,
     row.connection_id,
-    { conn_type: 'member', group_member_id: hostId },
+    { conn_type: 'member', group_member_id: hostId, contact_id: null },
     now,
   );
   const host = withConnection(await getMemberById(tx, user, hostId), connection);

@@ -51,7 +51,9 @@ export async function insertAnnounced(
     },
     ctx.clock.now(),
   );
-  return getMemberById(tx, user, id);
+  const member = await getMemberById(tx, user, id);
+  // Its first events show the profile as it was received, with the kind of peer, which is not kept.
+  return { ...member, memberProfile: { ...member.memberProfile, peerType: info.profile.peerType } };
 }
 
 /** A member that was known by its id only is introduced. */

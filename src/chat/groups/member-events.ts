@@ -15,7 +15,7 @@ import { handshakeHandlers } from './handshake.js';
 import { emitGroupItem, viewGroupItem } from './items.js';
 import { connectionContinues, connectionFailed, deliveryFailed, deliveryWarned } from './member-failures.js';
 import { loadMember, withConnection } from './member-loading.js';
-import { getMemberById } from './queries.js';
+import { groupIdOfMember } from './queries.js';
 import { groupMessageReceived } from './receive.js';
 import { type Placed, placeEvent } from './scope.js';
 
@@ -30,7 +30,7 @@ async function progress(
   viaProxy?: boolean,
 ): Promise<void> {
   if (connection.group_member_id === null) return;
-  const { groupId } = await getMemberById(tx, user, connection.group_member_id);
+  const groupId = await groupIdOfMember(tx, user, connection.group_member_id);
   await updateDeliveries(ctx, tx, user, groupId, {
     connectionId: connection.connection_id,
     groupMemberId: connection.group_member_id,

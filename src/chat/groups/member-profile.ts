@@ -12,7 +12,10 @@ import { updateGroupProfile } from './records.js';
 import { placeEvent } from './scope.js';
 import { memberProfile } from './view.js';
 
-/** Stores a member's new profile; another display name gets another local name. The member as it is then. */
+/**
+ * Stores a member's new profile; another display name gets another local name. The member as it is then. As the
+ * official program does, the kind of peer is not kept: only contacts have it.
+ */
 export async function updateMemberProfile(
   tx: Tx,
   user: User,
@@ -20,7 +23,7 @@ export async function updateMemberProfile(
   profile: Profile,
   now: number,
 ): Promise<GroupMember> {
-  await updateProfile(tx, member.memberProfile.profileId, profile, now);
+  await updateProfile(tx, member.memberProfile.profileId, { ...profile, peerType: undefined }, now);
   if (profile.displayName !== member.memberProfile.displayName) {
     const name = await allocateName(tx, user.userId, profile.displayName, now);
     await updateMemberRow(tx, member.groupMemberId, { local_display_name: name }, now);

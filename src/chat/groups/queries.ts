@@ -146,6 +146,21 @@ async function readMember(tx: Tx, user: User, row: MemberWithProfile): Promise<G
   return memberView(user, row, connection);
 }
 
+const groupOfMember = prepare<{ memberId: number; userId: number }, { group_id: number }>((db, p) =>
+  db
+    .selectFrom('group_members')
+    .select('group_id')
+    .where('group_member_id', '=', p('memberId'))
+    .where('user_id', '=', p('userId')),
+);
+
+/** The group of a member: all that most events of deliveries need. `groupMemberNotFound`. */
+export async function groupIdOfMember(tx: Tx, user: User, groupMemberId: number): Promise<number> {
+  const row = await groupOfMember.first(tx, { memberId: groupMemberId, userId: user.userId });
+  if (row === undefined) throw storeFailure({ type: 'groupMemberNotFound', groupMemberId });
+  return row.group_id;
+}
+
 /** The member with its connection, in whatever group; `groupMemberNotFound`. */
 export async function getMemberById(tx: Tx, user: User, groupMemberId: number): Promise<GroupMember> {
   const row = await memberById.first(tx, { id: groupMemberId });

@@ -114,8 +114,7 @@ export type NewMemberIdentity =
       readonly profileId: number;
       readonly localDisplayName: string;
     }
-  | { readonly type: 'profile'; readonly profile: Profile }
-  | { readonly type: 'profileId'; readonly profileId: number; readonly displayName: string };
+  | { readonly type: 'profile'; readonly profile: Profile };
 
 export interface NewMember {
   readonly memberId: string;
@@ -156,9 +155,7 @@ export async function insertMember(
       invited_by_group_member_id: m.invitedByGroupMemberId ?? null,
       sent_inv_queue_info: m.sentInvitation ?? null,
       local_display_name:
-        who.type === 'contact'
-          ? who.localDisplayName
-          : await allocateName(tx, userId, who.type === 'profile' ? who.profile.displayName : who.displayName, now),
+        who.type === 'contact' ? who.localDisplayName : await allocateName(tx, userId, who.profile.displayName, now),
       contact_id: who.type === 'contact' ? who.contactId : null,
       contact_profile_id:
         who.type === 'profile' ? await insertMemberProfile(tx, userId, who.profile, now) : who.profileId,

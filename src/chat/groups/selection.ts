@@ -13,12 +13,13 @@ export interface Selection {
   readonly anyPending: boolean;
 }
 
-/** Reads the members that a command names; `groupMemberNotFound` when one is not there, or named twice. */
+/** Reads the members that a command names; `groupMemberNotFound` when one is not there, is the user, or named twice. */
 export async function selectMembers(tx: Tx, user: User, groupId: number, ids: readonly number[]): Promise<Selection> {
   const members: GroupMember[] = [];
   for (const id of [...new Set(ids)].sort((a, b) => a - b)) {
     try {
-      members.push(await getMember(tx, user, groupId, id));
+      const member = await getMember(tx, user, groupId, id);
+      if (member.memberCategory !== 'user') members.push(member);
     } catch (error) {
       if (!(error instanceof ChatException)) throw error;
     }
