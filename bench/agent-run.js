@@ -1,7 +1,7 @@
 // The process that bench/agent.js measures: agents in a process of their own, told by messages what to do.
 import { readFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { built } from './chat-parties.js';
+import { watchBlocks } from './lib.js';
 
 const { systemClock, systemRandom } = await built('core/index.js');
 const { createKemPool } = await built('crypto/index.js');
@@ -89,7 +89,6 @@ async function send(party, connId, text) {
 /** `window` messages out at a time in each direction; until `seconds` are over and all have arrived. */
 async function stream(directions, { seconds, window }) {
   let open = true;
-  const monitor = monitorEventLoopDelay({ resolution: 1 });
   const run = async ({ from, to, connId }) => {
     let out = 0;
     let wake;
@@ -113,19 +112,19 @@ async function stream(directions, { seconds, window }) {
   await new Promise((resolve) => setTimeout(resolve, 1500));
   const received = () => directions.reduce((sum, d) => sum + d.to.received, 0);
   const [count, cpu, t] = [received(), process.cpuUsage(), performance.now()];
-  monitor.enable();
+  const blocks = watchBlocks();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const n = received() - count;
   const used = process.cpuUsage(cpu);
   const ms = performance.now() - t;
-  monitor.disable();
+  const { max, p99 } = blocks.stop();
   open = false;
   await all;
   return {
     perSecond: (n / ms) * 1000,
     cpu: (used.user + used.system) / 1000 / n,
-    block: monitor.max / 1e6,
-    blockP99: monitor.percentile(99) / 1e6,
+    block: max,
+    blockP99: p99,
   };
 }
 
@@ -201,8 +200,7 @@ const tasks = {
   async idle({ database, relay, count }) {
     const before = rss();
     const t = performance.now();
-    const monitor = monitorEventLoopDelay({ resolution: 1 });
-    monitor.enable();
+    const blocks = watchBlocks();
     const alice = await open({ database, relay });
     await alice.agent.subscribeAll();
     while (alice.agent.subscriptionCounts().active < count) {
@@ -210,12 +208,12 @@ const tasks = {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const ms = performance.now() - t;
-    monitor.disable();
+    const { max } = blocks.stop();
     const peak = rss();
     const memory = await settled();
     await alice.agent.close();
     await alice.store.close();
-    return { before, ms, memory, peak, block: monitor.max / 1e6, cpu: process.cpuUsage().user / 1000 };
+    return { before, ms, memory, peak, block: max, cpu: process.cpuUsage().user / 1000 };
   },
 };
 

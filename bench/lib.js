@@ -1,4 +1,5 @@
 // What the benchmarks share: timing with medians, ratios against a baseline of the same run, event-loop delay.
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
@@ -103,4 +104,27 @@ export async function eventLoopDelay(fn) {
   await new Promise((resolve) => setTimeout(resolve, 5));
   monitor.disable();
   return { value, p50: monitor.percentile(50) / 1e6, p99: monitor.percentile(99) / 1e6, max: monitor.max / 1e6 };
+}
+
+/**
+ * Watches how much CPU time the main thread uses between two timers of one millisecond: the longest blocks of the event
+ * loop, without the time in which other processes had the processor. `stop` gives milliseconds.
+ */
+export function watchBlocks() {
+  const stat = `/proc/self/task/${process.pid}/schedstat`;
+  const used = () => Number(readFileSync(stat, 'latin1').split(' ', 1)[0]) / 1e6;
+  const blocks = [];
+  let last = used();
+  const timer = setInterval(() => {
+    const now = used();
+    blocks.push(now - last);
+    last = now;
+  }, 1);
+  return {
+    stop() {
+      clearInterval(timer);
+      if (blocks.length === 0) blocks.push(0);
+      return { max: Math.max(...blocks), p99: percentile(blocks, 0.99) };
+    },
+  };
 }

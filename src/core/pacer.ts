@@ -18,7 +18,7 @@ export class Pacer {
   #sliceStart = Number.NEGATIVE_INFINITY;
   #draining = false;
 
-  constructor(clock: Clock, sliceMs = 4) {
+  constructor(clock: Clock, sliceMs = 3) {
     this.#clock = clock;
     this.#sliceMs = sliceMs;
   }

@@ -10,7 +10,7 @@ import { CountingConnection, type TableVersions } from './versions.js';
 /** Bodies that share one physical transaction at the most. */
 const maxGroup = 128;
 /** How long a group collects bodies, in milliseconds, before it commits and lets other work in. */
-const maxGroupTime = 8;
+const maxGroupTime = 5;
 /** A body that runs longer than this (ms) probably waits for something that it must not wait for. */
 const slowBody = 5_000;
 

@@ -9,7 +9,7 @@ import type { SendItem, SentItem } from '../types.js';
 import { enqueueEncoded, type SharedBody } from './enqueue.js';
 
 /** How long a batch may keep the event loop, in milliseconds. */
-const maxSlice = 6;
+const maxSlice = 3;
 
 /** Section 7: queues application messages. A failed item does not disturb the others. */
 export async function sendMessages(

@@ -26,12 +26,11 @@ export const contactEvents: ConnectionHandlers = {
       const contact = await getContact(tx, user, connection.contact_id);
       await integrityOfReceipts(ctx, tx, user, contact, event.meta);
     }
-    for (const receipt of event.receipts) {
-      await updateDirectStatuses(ctx, tx, user, connection, [receipt.agentMsgId], {
-        type: 'sndRcvd',
-        msgRcptStatus: receipt.msgRcptStatus,
-        sndProgress: 'complete',
-      });
+    // Receipts that were collected come together: one event for all items.
+    for (const msgRcptStatus of ['ok', 'badMsgHash'] as const) {
+      const ids = event.receipts.filter((r) => r.msgRcptStatus === msgRcptStatus).map((r) => r.agentMsgId);
+      const status = { type: 'sndRcvd', msgRcptStatus, sndProgress: 'complete' } as const;
+      if (ids.length > 0) await updateDirectStatuses(ctx, tx, user, connection, ids, status);
     }
   },
 
