@@ -25,6 +25,8 @@ const scenarios = [
   'contents',
   'files',
   'preferences',
+  'limits',
+  'cli-commands',
 ] as const;
 
 /** What commands marked `newer` leave behind, which the recorded version did not parse. */
