@@ -107,7 +107,7 @@ export class Dispatcher {
     );
     await Promise.race([Promise.all(this.#working), late]);
     grace.abort();
-    await this.#saving;
+    while (this.#saving !== undefined) await this.#saving;
     if (this.#position !== this.#saved) await this.#save();
   }
 
@@ -165,17 +165,23 @@ export class Dispatcher {
     }
     if (done === undefined) return;
     this.#position = done;
-    this.#saving ??= this.#saveAll();
+    this.#startSaving();
   }
 
-  async #saveAll(): Promise<void> {
-    try {
-      while (this.#saved !== this.#position) await this.#save();
-    } catch (error) {
-      this.#o.logger.error({ error: errorMessage(error) }, 'cannot store the number of the last event');
-    } finally {
+  #startSaving(): void {
+    if (this.#saving !== undefined || this.#saved === this.#position) return;
+    this.#saving = (async () => {
+      let stored = true;
+      try {
+        await this.#save();
+      } catch (error) {
+        stored = false;
+        this.#o.logger.error({ error: errorMessage(error) }, 'cannot store the number of the last event');
+      }
       this.#saving = undefined;
-    }
+      // What was handled meanwhile. After an error the next event tries again.
+      if (stored) this.#startSaving();
+    })();
   }
 
   async #save(): Promise<void> {

@@ -20,6 +20,11 @@ export class RateLimiter {
     this.#clock = clock;
   }
 
+  /** Keys that are remembered. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   /** Takes a token if there is one. */
   take(key: string): boolean {
     const bucket = this.#bucket(key);
