@@ -6,16 +6,13 @@ import type { Clock } from '../core/index.js';
 import { networkFailure, SmpClientError, transportFailure } from './failures.js';
 import type { Endpoint } from './network.js';
 import { blockSize } from './sizes.js';
-
-const ciphers = 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305';
+import { clientGroups, smpAlpn, tlsParameters } from './tls.js';
 
 /** One for all connections: it holds no certificates, so that nothing is verified by OpenSSL's rules but by ours. */
 const secureContext = createSecureContext({
   ca: [],
-  ciphers,
-  ecdhCurve: 'X25519:X448',
-  sigalgs: 'ed25519:ed448',
-  minVersion: 'TLSv1.2',
+  ...tlsParameters,
+  ecdhCurve: clientGroups,
   // Upstream relays do not send renegotiation_info, which OpenSSL asks for in TLS 1.2; tickets are never used.
   secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT | constants.SSL_OP_NO_TICKET,
 });
@@ -77,7 +74,7 @@ export class Connection {
       const socket = tlsConnect({
         socket: tcp,
         secureContext,
-        ALPNProtocols: ['smp/1'],
+        ALPNProtocols: [smpAlpn],
         rejectUnauthorized: false,
       });
       const fail = (error: SmpClientError): void => {

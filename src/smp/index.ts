@@ -15,5 +15,6 @@ export * from './queues.js';
 export * from './server.js';
 export * from './sizes.js';
 export * from './subscriptions.js';
+export * from './tls.js';
 export * from './transmission.js';
 export * from './versions.js';

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Clock } from '../core/index.js';
 import { sha256 } from '../crypto/index.js';
-import type { XftpServer } from '../smp/index.js';
+import { tlsParameters, type XftpServer } from '../smp/index.js';
 import { equalBytes } from '../wire/index.js';
 import { xftpAlpn, xftpDefaultPort } from './constants.js';
 import { networkError, timeoutError, transportError } from './errors.js';
@@ -40,11 +40,9 @@ export const defaultConnectTimeout = 45_000;
 
 /** TLS parameters of both sides (40-xftp, section 1.1). */
 export const xftpTlsParameters = {
-  minVersion: 'TLSv1.2',
+  ...tlsParameters,
   maxVersion: 'TLSv1.3',
-  ciphers: 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305',
   ecdhCurve: 'X448:X25519',
-  sigalgs: 'ed448:ed25519',
 } as const;
 
 /**

@@ -3,11 +3,10 @@ import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateKeyPair, pad } from '../../crypto/index.js';
-import { blockSize, encodeClientHello, type SmpCommand, SmpV } from '../../smp/index.js';
+import { blockSize, encodeClientHello, type SmpCommand, SmpV, smpAlpn, tlsParameters } from '../../smp/index.js';
 import type { SmpRelay } from './options.js';
 import { Fixture } from './testing-support/fixture.js';
 import { newCorrId, newQueue, type RawClient, sendCommand } from './testing-support/raw-client.js';
-import { smpCiphers, smpSignatureSchemes } from './tls-options.js';
 
 const none = new Uint8Array(0);
 
@@ -34,9 +33,8 @@ describe('SMP relay and hostile clients', () => {
         host: '127.0.0.1',
         port: relay.port,
         rejectUnauthorized: false,
-        ALPNProtocols: ['smp/1'],
-        ciphers: smpCiphers,
-        sigalgs: smpSignatureSchemes,
+        ALPNProtocols: [smpAlpn],
+        ...tlsParameters,
       });
       socket.on('error', () => {});
       socket.on('data', () => {});

@@ -18,6 +18,7 @@ import {
   blockCiphers,
   blockSize,
   blocksEncrypted,
+  clientGroups,
   decodeBatch,
   decodeMessage,
   decodeServerHello,
@@ -33,13 +34,14 @@ import {
   type SmpServer,
   SmpV,
   type SmpVersion,
+  smpAlpn,
   smpRange,
   type TransportError,
+  tlsParameters,
 } from '../../smp/index.js';
 import { agreeVersion, equalBytes, type VersionRange } from '../../wire/index.js';
 import { BlockAssembler } from './blocks.js';
 import { idKey } from './storage.js';
-import { clientGroups, smpCiphers, smpSignatureSchemes } from './tls-options.js';
 
 /** Why another relay could not be asked, in the form that the sender gets to know. */
 export class RelayLinkError extends FanionError {
@@ -126,11 +128,10 @@ export class RelayLink {
       host,
       port: server.port === '' ? defaultPort : Number(server.port),
       rejectUnauthorized: false,
+      ...tlsParameters,
       minVersion: 'TLSv1.3',
-      ALPNProtocols: ['smp/1'],
-      ciphers: smpCiphers,
+      ALPNProtocols: [smpAlpn],
       ecdhCurve: clientGroups,
-      sigalgs: smpSignatureSchemes,
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);

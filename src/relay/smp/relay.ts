@@ -22,6 +22,7 @@ import {
   formatServer,
   type ServerHello,
   smpRange,
+  tlsParameters,
 } from '../../smp/index.js';
 import { equalBytes, isInRange } from '../../wire/index.js';
 import { toPem } from '../certificates.js';
@@ -37,7 +38,7 @@ import type { RelayState } from './state.js';
 import type { QueueRecord, SmpStorage } from './storage.js';
 import { MemorySmpStorage } from './storage-memory.js';
 import { SqliteSmpStorage } from './storage-sqlite.js';
-import { relayGroups, relayProtocols, smpCiphers, smpSignatureSchemes } from './tls-options.js';
+import { relayGroups, relayProtocols } from './tls-options.js';
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -150,10 +151,8 @@ class Relay implements SmpRelay {
     this.#server = createServer({
       key: toPem('PRIVATE KEY', identity.leafKey),
       cert: identity.chain.map((certificate) => toPem('CERTIFICATE', certificate)).join(''),
-      minVersion: 'TLSv1.2',
-      ciphers: smpCiphers,
+      ...tlsParameters,
       ecdhCurve: relayGroups,
-      sigalgs: smpSignatureSchemes,
       handshakeTimeout: options.tlsTimeoutMs ?? 60_000,
       // The first of the client's protocols that we know, whatever it is: SMP is spoken (section 3.2).
       ALPNCallback: ({ protocols }) => protocols.find((p) => relayProtocols.includes(p)),

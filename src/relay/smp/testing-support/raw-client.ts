@@ -20,6 +20,7 @@ import {
   blockCiphers,
   blockSize,
   blocksEncrypted,
+  clientGroups,
   decodeBatch,
   decodeMessage,
   decodeServerHello,
@@ -37,10 +38,11 @@ import {
   type SmpMessage,
   SmpV,
   type SmpVersion,
+  smpAlpn,
+  tlsParameters,
 } from '../../../smp/index.js';
 import { hex } from '../../../wire/index.js';
 import { BlockAssembler } from '../blocks.js';
-import { clientGroups, smpCiphers, smpSignatureSchemes } from '../tls-options.js';
 
 /** A message from the relay with its ids. */
 export interface Received {
@@ -109,10 +111,9 @@ export class RawClient {
       port: options.port ?? Number(server.port),
       rejectUnauthorized: false,
       maxVersion: options.maxVersion ?? 'TLSv1.3',
-      ...('alpn' in options && options.alpn === undefined ? {} : { ALPNProtocols: options.alpn ?? ['smp/1'] }),
-      ciphers: smpCiphers,
+      ...('alpn' in options && options.alpn === undefined ? {} : { ALPNProtocols: options.alpn ?? [smpAlpn] }),
+      ...tlsParameters,
       ecdhCurve: clientGroups,
-      sigalgs: smpSignatureSchemes,
     });
     socket.setNoDelay(true);
     const ready = deferred<RawClient>();
