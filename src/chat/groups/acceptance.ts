@@ -11,7 +11,7 @@ import { emitGroupItem, emitReceivedEvent } from './items.js';
 import { messageError, messageWarning } from './member-loading.js';
 import { featureAllowed } from './preferences.js';
 import { findMemberByMemberId, getMemberById, updateMemberRow } from './queries.js';
-import { atLeast } from './roles.js';
+import { atLeast, isPending } from './roles.js';
 import { ownScope, updateAttention, withSupportChat } from './scope.js';
 import { emitWelcome } from './welcome.js';
 
@@ -78,9 +78,15 @@ export async function acceptanceReceived(ctx: ChatContext, tx: Tx, m: Acceptance
   return own ? ownAcceptance(ctx, tx, m) : otherAccepted(ctx, tx, m);
 }
 
+/** Who is in the group already would get another role by this, or come back. */
+function notPending(ctx: ChatContext, tx: Tx, user: User): Promise<void> {
+  return messageWarning(ctx, tx, user, 'x.grp.link.acpt: member is not pending');
+}
+
 async function ownAcceptance(ctx: ChatContext, tx: Tx, m: Acceptance): Promise<void> {
   const { user, member: sender, event } = m;
   const { acceptance, role } = event;
+  if (!isPending(m.group.membership)) return notPending(ctx, tx, user);
   if (acceptance === 'pending') {
     return messageWarning(ctx, tx, user, 'x.grp.link.acpt: unexpected group acceptance - pending approval');
   }
@@ -120,6 +126,7 @@ async function otherAccepted(ctx: ChatContext, tx: Tx, m: Acceptance): Promise<v
   if (known === undefined) {
     return messageError(ctx, tx, user, 'x.grp.link.acpt error: referenced member does not exist');
   }
+  if (!isPending(known)) return notPending(ctx, tx, user);
   const { group, member } = await acceptMemberRow(ctx, tx, user, m.group, known, event.role);
   if (known.memberCategory === 'invitee') await introduceAccepted(ctx, tx, user, group, member);
   await emitMemberConnected(ctx, tx, user, group, member);

@@ -19,7 +19,7 @@ import { featureAllowed } from './preferences.js';
 import { probeMember } from './probes.js';
 import { getMember, setMemberStatus, updateMemberRow } from './queries.js';
 import { closeMemberConnection, deleteMemberRow } from './records.js';
-import { isPending } from './roles.js';
+import { isPending, isRemoved } from './roles.js';
 import { placeEvent, updateAttention } from './scope.js';
 import { connectionOf, sendPending, sendToMember } from './send-member.js';
 import { memberProfile } from './view.js';
@@ -274,6 +274,8 @@ export async function memberLinkCreated(
 ): Promise<void> {
   if (event.type !== 'INV') return;
   const { group, member } = await loadMember(tx, user, connection);
+  // Gone while the link was made.
+  if (isRemoved(member)) return;
   const hostId = group.membership.invitedByGroupMemberId;
   if (hostId === undefined) return;
   const host = await getMember(tx, user, group.groupId, hostId);

@@ -20,7 +20,7 @@ import { memberInfo } from './member-info.js';
 import { messageError, messageWarning } from './member-loading.js';
 import { findMemberByMemberId, updateMemberRow } from './queries.js';
 import { insertMember } from './records.js';
-import { isPending } from './roles.js';
+import { isPending, isRemoved } from './roles.js';
 import { sendOrKeep } from './send-member.js';
 import { isIncognitoMembership, memberProfile } from './view.js';
 
@@ -126,6 +126,11 @@ export async function introInvitationReceived(ctx: ChatContext, tx: Tx, m: Messa
   return undefined;
 }
 
+function isConnected({ memberStatus, activeConn }: GroupMember): boolean {
+  const status = activeConn?.connStatus;
+  return memberStatus === 'connected' || status === 'ready' || status === 'snd-ready';
+}
+
 /** `x.grp.mem.fwd`: a new member's link; we connect with it. */
 export async function introForwarded(ctx: ChatContext, tx: Tx, m: Message<'x.grp.mem.fwd'>): Promise<void> {
   const { user, group, member: host, event } = m;
@@ -135,6 +140,13 @@ export async function introForwarded(ctx: ChatContext, tx: Tx, m: Message<'x.grp
     return messageWarning(ctx, tx, user, 'x.grp.mem.fwd ignored: own member ID');
   }
   const known = await findMemberByMemberId(tx, user, group.groupId, info.memberId);
+  if (known !== undefined) {
+    checkHostRole(host, known.memberRole);
+    // Otherwise any admin could put itself in the place of a member, or bring one back.
+    if (isConnected(known) || isRemoved(known)) {
+      return messageError(ctx, tx, user, 'x.grp.mem.fwd ignored: member is connected or has left');
+    }
+  }
   // Its announcement should have come before; it may have been lost.
   const member = known ?? (await insertAnnounced(ctx, tx, user, host, info, 'announced'));
   const now = ctx.clock.now();

@@ -19,7 +19,7 @@ import { emitGroupItem } from './items.js';
 import { loadMember, type MemberEntity, messageError, withVersions } from './member-loading.js';
 import { forwardedEvents, groupMessages } from './message-table.js';
 import { findMemberByMemberId, getMemberById } from './queries.js';
-import { atLeast } from './roles.js';
+import { atLeast, isRemoved } from './roles.js';
 import { placeEvent } from './scope.js';
 import { sendToMember } from './send-member.js';
 import { insertUnknownMember } from './unknown.js';
@@ -254,6 +254,12 @@ async function forwardReceived(
     return;
   }
   let author = await findMemberByMemberId(tx, user, group.groupId, forward.memberId);
+  // As newer programs do: an admin must not speak for members that it has nothing to do with.
+  if (member.memberCategory !== 'host' && author?.invitedByGroupMemberId !== member.groupMemberId) {
+    await messageError(ctx, tx, user, 'x.grp.msg.forward: neither from the host nor from who invited the author');
+    return;
+  }
+  if (author !== undefined && isRemoved(author)) return;
   if (author === undefined) {
     author = await insertUnknownMember(ctx, tx, user, group, forward.memberId);
     await ctx.emit(tx, {
