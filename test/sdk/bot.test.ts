@@ -10,7 +10,31 @@ const kinds: readonly [string, (net: TestNetwork) => BotConnection | Promise<Bot
   ['over WebSocket', (net) => net.webSocketConnection()],
 ];
 
-describe.each(kinds)('a bot %s', (_kind, connect) => {
+// The storage suites run on PostgreSQL, too, where there is one (scripts/with-postgres.sh).
+const url = process.env['FANION_TEST_POSTGRES'];
+let schemas = 0;
+const postgres: typeof kinds =
+  url === undefined
+    ? []
+    : [
+        [
+          'in process with PostgreSQL',
+          (net) => {
+            const schema = `bot_${process.pid}_${Date.now()}_${++schemas}`;
+            return net.connection({ database: { kind: 'postgres', url, schema } });
+          },
+        ],
+      ];
+
+/** A connection whose database outlives a bot. */
+function lastingConnection(connection: BotConnection, net: TestNetwork, name: string): BotConnection {
+  if (typeof connection === 'string' || !('database' in connection)) return connection;
+  return typeof connection.database === 'string'
+    ? { ...connection, database: path.join(net.folder, name) }
+    : connection;
+}
+
+describe.each([...kinds, ...postgres])('a bot %s', (_kind, connect) => {
   let net: TestNetwork;
   let connection: BotConnection;
   const bots: { stop(): Promise<void> }[] = [];
@@ -108,9 +132,7 @@ describe.each(kinds)('a bot %s', (_kind, connect) => {
   });
 
   it('keeps the state of each conversation, also over restarts', async () => {
-    const file = path.join(net.folder, 'sessions.db');
-    const lasting: BotConnection =
-      typeof connection === 'object' && 'url' in connection ? connection : net.connection({ database: file });
+    const lasting = lastingConnection(connection, net, 'sessions.db');
     const make = () => {
       const bot = newBot({ connection: lasting, session: () => ({ count: 0, last: '' }) });
       bot.on('message:text', async (ctx) => {
@@ -138,9 +160,7 @@ describe.each(kinds)('a bot %s', (_kind, connect) => {
   });
 
   it('handles what came while it was stopped, and repeats an interrupted handler but not its finished steps', async () => {
-    const file = path.join(net.folder, 'again.db');
-    const lasting: BotConnection =
-      typeof connection === 'object' && 'url' in connection ? connection : net.connection({ database: file });
+    const lasting = lastingConnection(connection, net, 'again.db');
     const steps: string[] = [];
     const first = newBot({ connection: lasting, stopTimeoutMs: 50 });
     let reached = (): void => {};
