@@ -28,7 +28,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 export const maxJsonDepth = 64;
 
 /** Values of all kinds that are accepted in JSON from outside: a few bytes of text can become a hundred in memory. */
-export const maxJsonValues = 500_000;
+const maxJsonValues = 500_000;
 
 /**
  * Parses JSON from outside: `undefined` when it is not JSON, nested deeper than {@link maxJsonDepth} or has more than

@@ -9,12 +9,12 @@ const chatTypeSigns: Partial<Record<ChatType, string>> = {
 };
 
 /** The sign of a chat type in commands: `@`, `#`, `*` or `:`; empty for types that commands cannot name. */
-export function chatTypeSign(type: ChatType): string {
+function chatTypeSign(type: ChatType): string {
   return chatTypeSigns[type] ?? '';
 }
 
 /** `(_support)` or `(_support:<groupMemberId>)`. */
-export function groupChatScopeString(scope: GroupChatScope): string {
+function groupChatScopeString(scope: GroupChatScope): string {
   return scope.groupMemberId_ === undefined ? '(_support)' : `(_support:${scope.groupMemberId_})`;
 }
 

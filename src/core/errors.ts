@@ -24,8 +24,3 @@ export class FanionError extends Error {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
-
-/** For the end of an exhaustive switch: the compiler proves that it cannot be reached. */
-export function unreachable(value: never): never {
-  throw new FanionError('INTERNAL', `unreachable: ${JSON.stringify(value)}`);
-}

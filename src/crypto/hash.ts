@@ -26,17 +26,3 @@ export function sha3_256(...parts: readonly Uint8Array[]): Uint8Array {
 export function sha3_384(...parts: readonly Uint8Array[]): Uint8Array {
   return digest('sha3-384', parts);
 }
-
-/** A digest made piece by piece, for files. */
-export interface IncrementalHash {
-  update(bytes: Uint8Array): void;
-  digest(): Uint8Array;
-}
-
-export function startHash(algorithm: 'sha256' | 'sha512'): IncrementalHash {
-  const hash = createHash(algorithm);
-  return {
-    update: (bytes) => void hash.update(bytes),
-    digest: () => new Uint8Array(hash.digest()),
-  };
-}

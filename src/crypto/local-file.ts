@@ -82,7 +82,7 @@ export function filePieces(path: string): AsyncIterable<Uint8Array> {
  * The content of a file, in constant memory. For an encrypted file the generator throws CRYPTO_DECRYPT at its end
  * when the file is not authentic, CRYPTO_FILE when it is too short.
  */
-export async function* readCryptoFile(file: CryptoFile): AsyncGenerator<Uint8Array, void, undefined> {
+async function* readCryptoFile(file: CryptoFile): AsyncGenerator<Uint8Array, void, undefined> {
   const { filePath, cryptoArgs } = file;
   if (cryptoArgs === undefined) {
     yield* filePieces(filePath);
@@ -117,7 +117,7 @@ export async function copyCryptoFile(from: CryptoFile, to: CryptoFile): Promise<
  * Writes a file under a temporary name beside `path` and renames it when `content` has ended well; when it throws
  * (a bad tag) nothing stays behind. An existing file is replaced.
  */
-export async function writeFileWhole(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+async function writeFileWhole(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
   const temporary = join(dirname(path), `.${hex(systemRandom.bytes(8))}.part`);
   try {
     // Plaintext may be private: readable by the owner only.

@@ -6,7 +6,7 @@ import { CryptoError } from './errors.js';
 const passThrough = 180;
 const level = 3;
 /** The most that an item may decompress to: 64 KiB. A frame that says more, or does not say, is refused. */
-export const maxDecompressed = 65536;
+const maxDecompressed = 65536;
 
 const magic = 0xfd2fb528;
 

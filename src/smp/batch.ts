@@ -38,7 +38,7 @@ export function packBatches(transmissions: readonly Uint8Array[]): Batch[] {
 }
 
 /** Bytes of the payload of these transmissions. */
-export function batchSize(transmissions: readonly Uint8Array[]): number {
+function batchSize(transmissions: readonly Uint8Array[]): number {
   let size = 1;
   for (const t of transmissions) size += 2 + t.length;
   return size;

@@ -151,7 +151,3 @@ export function decodeNtfMeta(bytes: Uint8Array): NtfMeta {
 export function sealNtfMeta(secret: Secret, nonce: Uint8Array, m: NtfMeta): Uint8Array {
   return sealBoxPadded(secret, nonce, encodeNtfMeta(m), ntfMetaPadded);
 }
-
-export function openNtfMeta(secret: Secret, nonce: Uint8Array, encMeta: Uint8Array): NtfMeta {
-  return decodeNtfMeta(openBoxPadded(secret, nonce, encMeta));
-}

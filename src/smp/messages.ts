@@ -61,8 +61,6 @@ export type SmpMessage =
   | { readonly msg: 'END' | 'DELD' | 'OK' | 'PONG' | 'ALLS' }
   | { readonly msg: 'ERR'; readonly error: SmpError };
 
-export type SmpMessageName = SmpMessage['msg'];
-
 function writeIds(w: Writer, version: SmpVersion, m: QueueIds): void {
   w.ascii('IDS ').str(m.rcvId).str(m.sndId);
   writePublicKey(w, m.relayDhKey);

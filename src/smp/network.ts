@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { sha256 } from '../crypto/index.js';
 import { utf8Bytes } from '../wire/index.js';
 import { SmpClientError } from './failures.js';
@@ -51,7 +50,7 @@ export interface NetworkConfig {
 }
 
 /** The values of the specification. */
-export const defaultNetwork: NetworkConfig = {
+const defaultNetwork: NetworkConfig = {
   socksProxy: undefined,
   socksMode: 'always',
   hostMode: 'onionViaSocks',
@@ -150,9 +149,4 @@ export function socksLogin(
 /** Whether sending to this address shows our IP address to nobody (section 12.6). */
 export function isAddressProtected(server: ServerAddress, config: NetworkConfig): boolean {
   return config.socksProxy !== undefined || (config.hostMode === 'onion' && server.hosts.some(isOnionHost));
-}
-
-/** Whether a host is an address that needs no name resolution. */
-export function isAddress(host: string): boolean {
-  return isIP(host) !== 0;
 }

@@ -1,13 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import {
-  base64url,
-  DecodeError,
-  decodeBase64url,
-  EncodeError,
-  equalBytes,
-  type Reader,
-  type Writer,
-} from '../wire/index.js';
+import { base64url, DecodeError, decodeBase64url, EncodeError, type Reader, type Writer } from '../wire/index.js';
 
 /** `smp`, `xftp` and `ntf` servers share one address syntax. */
 export type ServerScheme = 'smp' | 'xftp' | 'ntf';
@@ -161,11 +153,6 @@ function readPort(r: Reader, field: string): string {
   const port = r.latin1(field);
   if (!/^\d*$/.test(port)) throw r.error(field, 'port is not a number');
   return port;
-}
-
-/** Equality of addresses by hosts (in order), port text and fingerprint (20-smp.md, pitfall 27). */
-export function equalServers(a: ServerAddress, b: ServerAddress): boolean {
-  return a.scheme === b.scheme && equalBytes(a.keyHash, b.keyHash) && sameServerAddress(a, b);
 }
 
 /** Same hosts and port; the fingerprint is ignored (30-agent.md, section 4.9). */

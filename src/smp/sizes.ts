@@ -18,7 +18,7 @@ export const rcvBodyPadded = 16106;
 export const clientMessagePaddedWithKey = 15904;
 export const clientMessagePadded = 16000;
 /** The absolute limit of a stored body (section 9.3). */
-export const maxStoredBody = 16088;
+const maxStoredBody = 16088;
 /** Padded size of a transmission inside PFWD and of the answer in PRES. */
 export const forwardedPadded = 16226;
 /** Padded size of notification metadata. */

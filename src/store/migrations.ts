@@ -16,7 +16,7 @@ const rowId: Record<Dialect, string> = {
 };
 
 /** The statements of a migration in one dialect. */
-export function migrationStatements(sql: string, dialect: Dialect): string[] {
+function migrationStatements(sql: string, dialect: Dialect): string[] {
   const text = sql.replace(/--.*$/gm, '');
   const translated =
     dialect === 'postgres' ? text.replace(/\bINTEGER\b/g, 'BIGINT').replace(/\bBLOB\b/g, 'BYTEA') : text;

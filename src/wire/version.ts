@@ -15,7 +15,7 @@ export function versionRange<V extends number>(min: V, max: V): VersionRange<V> 
 }
 
 /** Two ranges are compatible when they share a version. */
-export function isCompatible(a: VersionRange, b: VersionRange): boolean {
+function isCompatible(a: VersionRange, b: VersionRange): boolean {
   return a.min <= b.max && b.min <= a.max;
 }
 

@@ -38,7 +38,7 @@ interface LinkParams {
 }
 
 /** Section 6.7: the connection's PQ support, decided by its creator. */
-export const pqSupportOf = (keys: InitialKeys): boolean => keys !== 'linkPQOff';
+const pqSupportOf = (keys: InitialKeys): boolean => keys !== 'linkPQOff';
 
 /** Our side of the key agreement of an invitation; with a KEM key when it is to be proposed. */
 export async function invitationKeys(ctx: AgentContext, proposeKem: boolean): Promise<E2EKeys> {

@@ -54,7 +54,7 @@ export function ownRequest(
 }
 
 /** The full link as text. The KEM key would not fit a QR code: where the link data have it, the text does not. */
-export function formatOwnLink(request: ConnectionRequest, withKem: boolean): string {
+function formatOwnLink(request: ConnectionRequest, withKem: boolean): string {
   if (request.mode === 'contact' || withKem || request.e2e.kem === undefined) return formatConnectionRequest(request);
   const { kem: _, ...e2e } = request.e2e;
   return formatConnectionRequest({ ...request, e2e });

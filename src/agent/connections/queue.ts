@@ -1,4 +1,4 @@
-import { dh, generateKeyPair, type KeyPair, publicKeyFromRaw, publicKeyOf } from '../../crypto/index.js';
+import { dh, generateKeyPair, type KeyPair, publicKeyOf } from '../../crypto/index.js';
 import {
   formatServer,
   type QueueAddress,
@@ -152,6 +152,3 @@ export function newSndQueue(
     clientVersion: lowerVersion(options.clientVersion, smpClientRange.max),
   };
 }
-
-/** Our public key of the end-to-end layer of a send queue. */
-export const sndDhKey = (sq: SndQueue) => publicKeyFromRaw('x25519', sq.e2ePublicKey);

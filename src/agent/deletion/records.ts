@@ -5,7 +5,7 @@ import { hasPendingDeliveries } from '../rows/messages.js';
 import type { ConnId } from '../types.js';
 
 /** How long a deleted connection waits for what is still to be delivered, in ms. */
-export const maxDeleteWait = 2 * 86_400_000;
+const maxDeleteWait = 2 * 86_400_000;
 
 /** Deletes the record of a connection and tells so. */
 export async function removeConn(ctx: AgentContext, tx: Tx, connId: ConnId): Promise<void> {

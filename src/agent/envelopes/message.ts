@@ -84,7 +84,7 @@ function readAddress(r: Reader): SenderAddress {
 }
 
 /** The encoding of a body alone: stored once and shared by the connections that it is sent to. */
-export function writeAMessage(w: Writer, m: AMessage): void {
+function writeAMessage(w: Writer, m: AMessage): void {
   switch (m.type) {
     case 'HELLO':
       w.char('H');
@@ -128,7 +128,7 @@ export function encodeAMessage(m: AMessage): Uint8Array {
   return encode((w) => writeAMessage(w, m));
 }
 
-export function readAMessage(r: Reader): AMessage {
+function readAMessage(r: Reader): AMessage {
   const tag = r.char('aMessage');
   switch (tag) {
     case 'H':

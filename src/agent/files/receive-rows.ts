@@ -108,7 +108,7 @@ export interface RcvFileRow {
   readonly created_at: number;
 }
 
-export async function rcvFileRow(tx: Tx, id: number): Promise<RcvFileRow | undefined> {
+async function rcvFileRow(tx: Tx, id: number): Promise<RcvFileRow | undefined> {
   return (await tx.execute<RcvFileRow>('SELECT * FROM xftp_rcv_files WHERE id = ?', [id])).rows[0];
 }
 

@@ -70,7 +70,7 @@ export function encodeFixedLinkData(data: FixedLinkData): Uint8Array {
 }
 
 /** Bytes after the known fields are ignored: newer clients may add some. */
-export function decodeFixedLinkData(bytes: Uint8Array): FixedLinkData {
+function decodeFixedLinkData(bytes: Uint8Array): FixedLinkData {
   return decodePrefix(bytes, (r) => {
     const versions = readVersionRange(r, 'fixedData.versions');
     const rootKey = readPublicKey(r, 'fixedData.rootKey', ['ed25519']);

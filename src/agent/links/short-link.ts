@@ -1,5 +1,4 @@
 import {
-  formatServer,
   parseHosts,
   readServer,
   type ServerAddress,
@@ -165,9 +164,4 @@ export function sameShortLink(a: ShortLink, b: ShortLink): boolean {
   if (a.mode !== b.mode || !sameServerAddress(a.server, b.server) || !equalBytes(a.linkKey, b.linkKey)) return false;
   if (a.mode === 'contact') return b.mode === 'contact' && a.type === b.type;
   return b.mode === 'invitation' && equalBytes(a.linkId, b.linkId);
-}
-
-/** For messages to people: where a link leads, without its secret. */
-export function shortLinkServer(link: ShortLink): string {
-  return formatServer(link.server);
 }

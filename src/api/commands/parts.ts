@@ -156,7 +156,7 @@ export function msgText(p: CommandInput): string {
   return p.optional(() => jsonString(p, 'a text')) ?? p.rest();
 }
 
-export function jsonString(p: CommandInput, what: string): string {
+function jsonString(p: CommandInput, what: string): string {
   if (p.text[p.pos] !== '"') p.fail(`a JSON string (${what})`);
   return p.json(what, (v) => {
     if (typeof v !== 'string') throw new SchemaMismatch('$', 'a string');

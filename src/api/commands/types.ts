@@ -501,7 +501,7 @@ export type CommandOf<T extends CommandTag> = { readonly tag: T } & Readonly<Com
  * Commands of other programs that are no part of a bot API (70-bot-api.md 3.4: calls, push notifications, remote control,
  * archives, SQL, statistics). They parse, and are answered with `commandError` `not supported`.
  */
-export const unsupportedTags = [
+const unsupportedTags = [
   'APIExportArchive',
   'ExportArchive',
   'APIImportArchive',

@@ -17,7 +17,7 @@ import {
 import { type ConnectionRow, pendingConnectionView } from './view.js';
 
 /** The agent's link as the API shows it. */
-export function shownLink(link: { readonly connFullLink: string; readonly connShortLink?: string }): CreatedConnLink {
+function shownLink(link: { readonly connFullLink: string; readonly connShortLink?: string }): CreatedConnLink {
   return {
     connFullLink: shownFullLink(link.connFullLink),
     connShortLink: link.connShortLink === undefined ? undefined : shownShortLink(link.connShortLink),

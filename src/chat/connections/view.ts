@@ -49,7 +49,7 @@ export function connTypeOf(row: ConnectionRow): ConnType {
 }
 
 /** The column holds what {@link ConnStatus} lists: rows are only written with it. */
-export function connStatusOf(row: ConnectionRow): ConnStatus {
+function connStatusOf(row: ConnectionRow): ConnStatus {
   return row.conn_status as ConnStatus;
 }
 

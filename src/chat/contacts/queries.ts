@@ -9,7 +9,7 @@ import type { ContactsTable } from '../schema/index.js';
 import { allocateName } from '../users/names.js';
 import { insertProfile, profileColumns } from '../users/profiles.js';
 import { contactCache } from './cache.js';
-import { type ContactRow, type ContactWithProfile, contactView } from './view.js';
+import { type ContactWithProfile, contactView } from './view.js';
 
 const contactById = prepare<{ contactId: number; userId: number }, ContactWithProfile>((db, p) =>
   db
@@ -62,11 +62,6 @@ async function chatTagIds(tx: Tx, contactId: number): Promise<number[]> {
     .orderBy('chat_tag_id')
     .execute();
   return rows.map((r) => r.chat_tag_id);
-}
-
-/** The row without profile: for what the API object does not hold (accepted request id). */
-export async function contactRow(tx: Tx, contactId: number): Promise<ContactRow | undefined> {
-  return tx.db.selectFrom('contacts').selectAll().where('contact_id', '=', contactId).executeTakeFirst();
 }
 
 /** The id of the contact with this local name; `contactNotFoundByName`. */

@@ -65,8 +65,3 @@ function isSqliteError(error: unknown): boolean {
     (typeof code === 'string' && code.startsWith('SQLITE')) || /constraint failed|duplicate key/i.test(error.message)
   );
 }
-
-/** True for a violated unique constraint of either database. */
-export function isUniqueViolation(error: unknown): boolean {
-  return error instanceof Error && /UNIQUE constraint failed|duplicate key value/i.test(error.message);
-}

@@ -15,7 +15,7 @@ import type { FileToSend } from '../engine/file-hooks.js';
 import { absolutePath, defaultFolders, numberedName } from './names.js';
 
 /** Larger files are not sent: 1 GiB of content. */
-export const maxSendSize = 1024 ** 3;
+const maxSendSize = 1024 ** 3;
 
 /** Names that are tried before giving up. */
 const maxAttempts = 10_000;

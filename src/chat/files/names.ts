@@ -41,7 +41,7 @@ function shortened(name: string): string {
 }
 
 /** The name before all its extensions, and those: `a.tar.gz` is `a` and `.tar.gz`. */
-export function splitExtensions(name: string): readonly [stem: string, extensions: string] {
+function splitExtensions(name: string): readonly [stem: string, extensions: string] {
   const at = name.indexOf('.', 1);
   return at < 0 ? [name, ''] : [name.slice(0, at), name.slice(at)];
 }

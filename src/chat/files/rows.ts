@@ -17,7 +17,7 @@ export interface ReceivedFile {
 }
 
 /** The size of chunks of old transfers, in bytes: the API still shows it. */
-export const fileChunkSize = 15_780;
+const fileChunkSize = 15_780;
 
 const fileById = prepare<{ fileId: number }, FileRow>((db, p) =>
   db.selectFrom('files').selectAll().where('file_id', '=', p('fileId')),

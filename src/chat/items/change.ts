@@ -53,7 +53,7 @@ export async function editItemContent(
 }
 
 /** Deletes an item with everything that hangs on it. */
-export async function deleteItemRow(ctx: ChatContext, tx: Tx, user: User, row: ItemRow): Promise<void> {
+async function deleteItemRow(ctx: ChatContext, tx: Tx, user: User, row: ItemRow): Promise<void> {
   if (row.has_file !== 0) await ctx.files?.removeOfItems(ctx, tx, user, [row]);
   if (row.has_reactions !== 0 && row.shared_msg_id !== null) {
     const query = tx.db.deleteFrom('chat_item_reactions').where('shared_msg_id', '=', row.shared_msg_id);

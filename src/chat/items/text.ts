@@ -36,13 +36,13 @@ export function contentText(content: MsgContent): string {
 }
 
 /** Minutes and seconds; minutes go on after 59. */
-export function durationText(seconds: number): string {
+function durationText(seconds: number): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   return `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
 }
 
 /** A time of disappearing messages: `1 hour`, `2 weeks`, `1 min 30 sec`. */
-export function ttlText(ttl: number): string {
+function ttlText(ttl: number): string {
   if (ttl === 0) return '0 sec';
   const seconds = ttl % 60;
   const minutes = Math.floor(ttl / 60) % 60;

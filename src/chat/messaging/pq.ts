@@ -6,7 +6,7 @@ import type { ChatContext } from '../engine/context.js';
 import { emitDirectItems } from '../items/create.js';
 
 /** Both directions use post-quantum encryption. */
-export function isPqEnabled(contact: Contact): boolean {
+function isPqEnabled(contact: Contact): boolean {
   return contact.activeConn?.pqSndEnabled === true && contact.activeConn.pqRcvEnabled === true;
 }
 

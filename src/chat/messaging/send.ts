@@ -35,7 +35,7 @@ export interface SentMessage {
 }
 
 /** The connection of a contact that we may send to; throws what forbids it, in this order (50, section 2.1). */
-export function sendingConnection(contact: Contact): Connection {
+function sendingConnection(contact: Contact): Connection {
   const connection = contact.activeConn;
   if (connection === undefined || (connection.connStatus !== 'ready' && connection.connStatus !== 'snd-ready')) {
     throw chatFailure({ type: 'contactNotReady', contact });

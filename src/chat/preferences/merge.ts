@@ -10,7 +10,7 @@ import type {
 
 /** Features of direct chats in the order in which their items are made (50, section 3.1). */
 export const shownFeatures = ['timedMessages', 'fullDelete', 'reactions', 'voice', 'calls'] as const;
-export const allFeatures = ['timedMessages', 'fullDelete', 'reactions', 'voice', 'files', 'calls', 'sessions'] as const;
+const allFeatures = ['timedMessages', 'fullDelete', 'reactions', 'voice', 'files', 'calls', 'sessions'] as const;
 export type DirectFeature = (typeof allFeatures)[number];
 export type ShownFeature = (typeof shownFeatures)[number];
 
@@ -36,7 +36,7 @@ export const featureNames: Readonly<Record<DirectFeature, string>> = {
 };
 
 /** What the profile says about a feature, or its default. */
-export function preferenceOf(preferences: Preferences | undefined, feature: DirectFeature): SimplePreference {
+function preferenceOf(preferences: Preferences | undefined, feature: DirectFeature): SimplePreference {
   return preferences?.[feature] ?? defaults[feature];
 }
 

@@ -7,9 +7,9 @@ import type { ChatMessage, FileChunkEvent, ReceivedMessage } from './types.js';
 import { ChatV, type ChatVersion } from './version.js';
 
 /** The most bytes of a compressed message. */
-export const maxCompressedMessage = 13_380;
+const maxCompressedMessage = 13_380;
 /** The most bytes of compressed connection information. */
-export const maxCompressedInfo = 10_968;
+const maxCompressedInfo = 10_968;
 
 /** Compressed bodies inside compressed bodies: old clients made them, newer ones refuse them. */
 const maxNesting = 2;

@@ -34,7 +34,7 @@ function peerType(s: string | null): ChatPeerType | undefined {
 }
 
 /** Parsed preferences; the column holds what {@link insertProfile} wrote. */
-export function storedPreferences(json: string | null): Preferences | undefined {
+function storedPreferences(json: string | null): Preferences | undefined {
   return json === null ? undefined : (JSON.parse(json) as Preferences);
 }
 

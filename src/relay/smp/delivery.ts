@@ -36,7 +36,7 @@ function recipientBoxKey(queue: QueueRecord): BoxKey {
 }
 
 /** The MSG of a stored message: encrypted when it is delivered, the same bytes each time (section 9.1). */
-export function messageFor(queue: QueueRecord, message: StoredMessage): SmpMessage {
+function messageFor(queue: QueueRecord, message: StoredMessage): SmpMessage {
   const body =
     message.kind === 'quota'
       ? ({ kind: 'quota', timestamp: message.time } as const)

@@ -15,7 +15,7 @@ export function blobColumn(row: Row, column: string): Uint8Array {
   return value;
 }
 
-export function maybeBlob(row: Row, column: string): Uint8Array | undefined {
+function maybeBlob(row: Row, column: string): Uint8Array | undefined {
   return row[column] === null ? undefined : blobColumn(row, column);
 }
 
@@ -25,7 +25,7 @@ export function numberColumn(row: Row, column: string): number {
   return value;
 }
 
-export function textColumn(row: Row, column: string): string {
+function textColumn(row: Row, column: string): string {
   const value = row[column];
   if (typeof value !== 'string') throw new FanionError('RELAY_STORAGE', `${column} is not text`);
   return value;
