@@ -63,6 +63,22 @@ describe.each(dialects)('on %s', (dialect) => {
     expect(left.map((d) => d.internal_id)).toEqual([fresh]);
   });
 
+  it('closes while messages wait for their server and the clean-up runs', async () => {
+    const relay = await world.relay();
+    const clock = new ShiftedClock();
+    const alice = await world.party(serversOf([relay]), { clock });
+    const bob = await world.party(serversOf([relay]));
+    const { aliceConn } = await connect(alice, bob);
+    await relay.close();
+    for (let i = 0; i < 3; i++) await alice.send(aliceConn, `waits ${i}`);
+    clock.fire(30_000);
+    await alice.agent.close();
+    const left = await alice.store.read((tx) =>
+      tx.db.selectFrom('agent_snd_deliveries').select('internal_id').execute(),
+    );
+    expect(left.length).toBe(3);
+  });
+
   it('gives messages up that a full queue refused for seven days', async () => {
     const relay = await world.relay({ quota: 2 });
     const clock = new ShiftedClock();
@@ -93,6 +109,14 @@ describe.each(dialects)('on %s', (dialect) => {
     await alice.send(aliceConn, 'hello');
     await bob.nextText(bobConn);
     await alice.next('SENT');
+    const bodies = () => alice.store.read((tx) => tx.db.selectFrom('agent_snd_bodies').select('id').execute());
+    // What is left of a deleted user.
+    await alice.tx((tx) =>
+      tx.db
+        .insertInto('agent_snd_bodies')
+        .values({ body: new Uint8Array(3) })
+        .execute(),
+    );
     const counts = async () => ({
       // Without a receipt the sent message waits for one.
       sent: (await alice.store.read((tx) => tx.db.selectFrom('agent_snd_messages').selectAll().execute())).length,
@@ -107,5 +131,6 @@ describe.each(dialects)('on %s', (dialect) => {
       clock.fire(30 * 60_000);
     }
     expect(await counts()).toEqual({ sent: 0, hashes: 0 });
+    expect(await bodies()).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { formatServer, parseServerWithAuth } from '../../src/smp/index.js';
 import { connect, dialects, type Pair, type Party, serversOf, text, World } from './harness.js';
 
@@ -50,6 +50,9 @@ describe.each(dialects)('on %s', (dialect) => {
       for (let i = 0; i < 20; i++) received.push(await alice.nextText(aliceConn));
       // Two queues deliver side by side: nothing is lost or doubled, the order is that of each queue.
       expect(received.toSorted()).toEqual(sent.toSorted());
+      // Copies go to both queues for a while; each message is sent once.
+      const told = bob.recorder.events.flatMap((e) => (e.type === 'SENT' && e.connId === bobConn ? [e.msgId] : []));
+      expect(new Set(told).size).toBe(told.length);
       const after = await rcvServer(alice, aliceConn);
       expect(after).not.toBe(before);
       await talk(pair, 'after');
@@ -78,6 +81,29 @@ describe.each(dialects)('on %s', (dialect) => {
         json: { type: 'CMD', cmdErr: { type: 'PROHIBITED' } },
       });
     });
+  });
+
+  describe('a rotation that is aborted before it began', () => {
+    it('makes no queue and tells no error', async () => {
+      const pair = await connect(alice, bob);
+      const { aliceConn } = pair;
+      const before = await rcvServer(alice, aliceConn);
+      await alice.tx(async (tx) => {
+        await alice.agent.switchConnectionAsync(tx, 'aborted', aliceConn);
+        await alice.agent.abortConnectionSwitch(tx, aliceConn);
+      });
+      await talk(pair, 'after it');
+      await vi.waitFor(async () => expect(await commands(alice, aliceConn)).toBe(0));
+      const queues = await alice.store.read((tx) => alice.agent.getConnectionServers(tx, aliceConn));
+      expect(queues.rcvQueuesInfo).toEqual([{ rcvServer: before, canAbortSwitch: false }]);
+      expect(alice.recorder.events.filter((e) => e.type === 'ERR' && e.connId === aliceConn)).toEqual([]);
+    });
+
+    const commands = (party: Party, connId: string): Promise<number> =>
+      party.store.read(async (tx) => {
+        const rows = await tx.db.selectFrom('agent_commands').select('id').where('conn_id', '=', connId).execute();
+        return rows.length;
+      });
   });
 
   describe('choice of servers', () => {

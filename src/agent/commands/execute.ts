@@ -51,6 +51,8 @@ export async function execute(
     case 'DUPLEX_SECURE':
       return duplexSecure(ctx, row, command);
     case 'SWCH': {
+      // Aborted before it began.
+      if (!conn.rcvQueues.some((q) => q.switchStatus === 'switch_started')) return nothing;
       const finish = await startSwitch(ctx, row.connId, { raise: true, tried });
       return async (tx) => void (await finish(tx));
     }

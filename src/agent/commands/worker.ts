@@ -93,7 +93,7 @@ export class CommandWorkers {
   }
 
   async #run(key: CommandKey): Promise<void> {
-    while (this.#ready) {
+    while (this.#ready && !this.#ctx.operations.isClosed) {
       const row = await this.#ctx.store.read((tx) => nextCommand(tx, key));
       if (row === undefined) return;
       await this.#one(row);

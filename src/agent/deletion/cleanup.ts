@@ -64,9 +64,20 @@ export class Cleanup {
          (SELECT m.conn_id, m.internal_id FROM agent_snd_messages m
           WHERE m.created_at < ? AND NOT EXISTS
             (SELECT 1 FROM agent_snd_deliveries d JOIN agent_snd_queues q ON q.id = d.snd_queue_id
-             WHERE q.conn_id = m.conn_id AND d.internal_id = m.internal_id)
+             WHERE q.conn_id = m.conn_id AND d.internal_id = m.internal_id AND d.failed = 0)
           LIMIT ${batch})`,
       before,
+    );
+    await this.#repeat(
+      `DELETE FROM agent_snd_deliveries WHERE failed = 1 AND NOT EXISTS
+         (SELECT 1 FROM agent_snd_messages m
+          WHERE m.conn_id = agent_snd_deliveries.conn_id AND m.internal_id = agent_snd_deliveries.internal_id)`,
+    );
+    // Bodies have no foreign key: those of a user that was deleted as a whole are left.
+    await this.#repeat(
+      `DELETE FROM agent_snd_bodies WHERE id IN
+         (SELECT b.id FROM agent_snd_bodies b
+          WHERE NOT EXISTS (SELECT 1 FROM agent_snd_messages m WHERE m.body_id = b.id) LIMIT ${batch})`,
     );
     await this.#repeat('DELETE FROM agent_ratchet_key_hashes WHERE created_at < ?', before);
     await transaction(ctx, 'cleanup-users', async (tx) => {
@@ -75,9 +86,9 @@ export class Cleanup {
     });
   }
 
-  async #repeat(sql: string, before: number): Promise<void> {
+  async #repeat(sql: string, ...params: readonly number[]): Promise<void> {
     for (;;) {
-      const { changes } = await transaction(this.#ctx, 'cleanup', (tx) => tx.execute(sql, [before]));
+      const { changes } = await transaction(this.#ctx, 'cleanup', (tx) => tx.execute(sql, params));
       if (changes < batch || this.#stopped) return;
       await this.#ctx.operations.sleep(pause);
     }

@@ -78,7 +78,7 @@ export class DeliveryWorker {
   }
 
   wake(): void {
-    if (this.#stopped || this.#running !== undefined) return;
+    if (this.#stopped || this.#running !== undefined || this.#ctx.operations.isClosed) return;
     this.#running = this.#run()
       .catch(async (error: unknown) => {
         this.#ctx.logger.error({ error }, 'a delivery worker failed');
@@ -87,7 +87,8 @@ export class DeliveryWorker {
       })
       .finally(() => {
         this.#running = undefined;
-        if (this.#stopped) return;
+        // Of a closed agent nothing is sent: to start again would never end.
+        if (this.#stopped || this.#ctx.operations.isClosed) return;
         if (this.#pending.length > 0) this.wake();
         else this.#onIdle();
       });
