@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type LocalDatabase, type LocalEngine, officialContactCards, openLocalEngine } from '../../src/chat/index.js';
-import { type Logger, silentLogger } from '../../src/core/index.js';
+import { type Clock, type Logger, silentLogger, systemClock } from '../../src/core/index.js';
 import { type EmbeddedRelays, startEmbeddedRelays } from '../../src/relay/index.js';
 import { type ApiServer, startApiServer } from '../../src/server/index.js';
 
@@ -23,7 +23,11 @@ function databaseOf(folder: string, name: string): LocalDatabase {
 }
 
 /** Starts a network with these actors, each with one user made as `--create-bot-display-name NAME --create-bot-allow-files` does. */
-export async function startNetwork(actors: readonly string[], logger: Logger = silentLogger): Promise<Network> {
+export async function startNetwork(
+  actors: readonly string[],
+  logger: Logger = silentLogger,
+  clock: Clock = systemClock,
+): Promise<Network> {
   const folder = await mkdtemp(path.join(tmpdir(), 'fanion-conformance-'));
   const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true, force: true })];
   const close = async (): Promise<void> => {
@@ -41,6 +45,7 @@ export async function startNetwork(actors: readonly string[], logger: Logger = s
         xftpServers: [relays.xftp.address],
         presetContacts: officialContactCards,
         logger,
+        clock,
       });
       closing.push(() => local.close());
       await local.engine.start();
@@ -56,4 +61,15 @@ export async function startNetwork(actors: readonly string[], logger: Logger = s
     await close();
     throw error;
   }
+}
+
+/** A clock that goes slower than the machine's: for scenarios whose steps must come before something disappears. */
+export function slowClock(factor: number): Clock {
+  const start = systemClock.now();
+  return {
+    now: () => Math.floor(start + (systemClock.now() - start) / factor),
+    monotonic: () => systemClock.monotonic() / factor,
+    after: (ms, fn, options) => systemClock.after(ms * factor, fn, options),
+    sleep: (ms, signal) => systemClock.sleep(ms * factor, signal),
+  };
 }
