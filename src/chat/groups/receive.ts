@@ -103,7 +103,7 @@ async function oneMessage(
   // Pieces of files in the old way are not received: there is nothing that they could belong to.
   if (received.type === 'binary') return entity;
   const { message } = received;
-  const known = await withVersions(ctx, tx, entity, message.versions);
+  const known = received.versionless === true ? entity : await withVersions(ctx, tx, entity, message.versions);
   const { user, group, member } = known;
   const messageId = await storeMessage(ctx, tx, group.groupId, member, undefined, message, known);
   if (messageId === undefined) return known;
@@ -248,6 +248,10 @@ async function forwardReceived(
   if (!atLeast(member.memberRole, 'admin')) {
     throw chatFailure({ type: 'groupContactRole', contactName: member.localDisplayName });
   }
+  if (forward.memberId === undefined) {
+    await messageError(ctx, tx, user, 'x.grp.msg.forward: message of no member');
+    return;
+  }
   // Nobody can pass on what we have written ourselves.
   if (forward.memberId === group.membership.memberId) {
     await messageError(ctx, tx, user, 'x.grp.msg.forward: message of the user');
@@ -261,7 +265,7 @@ async function forwardReceived(
   }
   if (author !== undefined && isRemoved(author)) return;
   if (author === undefined) {
-    author = await insertUnknownMember(ctx, tx, user, group, forward.memberId);
+    author = await insertUnknownMember(ctx, tx, user, group, forward.memberId, forward.memberName);
     await ctx.emit(tx, {
       type: 'unknownMemberCreated',
       user,

@@ -12,7 +12,9 @@ export async function insertUnknownMember(
   user: User,
   group: GroupInfo,
   memberId: string,
+  name?: string,
 ): Promise<GroupMember> {
+  const displayName = name === undefined || name === '' ? nameFromMemberId(memberId) : name;
   const id = await insertMember(
     tx,
     user.userId,
@@ -22,7 +24,7 @@ export async function insertUnknownMember(
       role: 'author',
       category: 'pre',
       status: 'unknown',
-      who: { type: 'profile', profile: { displayName: nameFromMemberId(memberId), fullName: '' } },
+      who: { type: 'profile', profile: { displayName, fullName: '' } },
       invitedBy: null,
       versions: ourChatVersions,
     },

@@ -1,10 +1,11 @@
 import { FanionError } from '../../core/index.js';
 import { type Compression, compressedTag } from '../../crypto/index.js';
 import { base64url, concat, decodeBase64url, decodeWhole, encode, utf8Bytes } from '../../wire/index.js';
+import { elementTag, readBatch, readForwarded, readSigned } from './elements.js';
 import { parseStrictJson } from './json-text.js';
 import { decodeChatMessage, isBadMessage, LargeMessageError, maxEncodedInfo, maxEncodedMessage } from './message.js';
 import type { ChatMessage, FileChunkEvent, ReceivedMessage } from './types.js';
-import { ChatV, type ChatVersion } from './version.js';
+import { ChatV, type ChatVersion, initialChatVersions } from './version.js';
 
 /** The most bytes of a compressed message. */
 const maxCompressedMessage = 13_380;
@@ -41,11 +42,41 @@ export function parseChatBody(body: Uint8Array, compression: Compression, nestin
       case compressedTag:
         if (nesting >= maxNesting) return [{ type: 'error', error: 'compressed too often' }];
         return compression.decompressBatch(body).flatMap((part) => parseChatBody(part, compression, nesting + 1));
+      case elementTag.batch:
+        return decodeWhole(body, 'batch', readBatch).map((e) => element(e));
       default:
-        return [binaryMessage(body)];
+        return [element(body)];
     }
   } catch (error) {
     return [failure(error)];
+  }
+}
+
+/** A part of a binary batch. Forwarded messages hold others, but no forwarded ones. */
+function element(bytes: Uint8Array, forwarded = false): ReceivedMessage {
+  try {
+    switch (bytes[0]) {
+      case 0x7b:
+        return jsonMessage(parseStrictJson(utf8.decode(bytes)));
+      case elementTag.signed:
+        return jsonMessage(parseStrictJson(utf8.decode(decodeWhole(bytes, 'signed element', readSigned))));
+      case elementTag.forwarded: {
+        if (forwarded) return { type: 'error', error: 'forwarded twice' };
+        const { element: inner, ...event } = decodeWhole(bytes, 'forwarded element', readForwarded);
+        const read = element(inner, true);
+        if (read.type !== 'json') return read.type === 'error' ? read : { type: 'error', error: 'binary forward' };
+        const message: ChatMessage = {
+          versions: initialChatVersions,
+          msgId: undefined,
+          event: { ...event, msg: read.message },
+        };
+        return { type: 'json', message, versionless: true };
+      }
+      default:
+        return binaryMessage(bytes);
+    }
+  } catch (error) {
+    return failure(error);
   }
 }
 

@@ -105,7 +105,8 @@ function eventParams(event: JsonChatEvent): JsonObject {
       return toJson(some ? { ...params, mentions } : params);
     }
     case 'x.grp.msg.forward': {
-      const { type: _, msg, ...params } = event;
+      // The name is for newer clients, in their own format.
+      const { type: _1, memberName: _2, msg, ...params } = event;
       return { ...params, msg: chatMessageJson(msg) };
     }
     default: {

@@ -60,12 +60,11 @@ export const protocolSchema: Schema = {
       { tag: 'group', fields: fields('connLink: link, groupProfile: GroupProfile') },
     ],
   },
-  Role: choice('observer', 'author', 'member', 'moderator', 'admin', 'owner'),
   MsgRef: record('msgId?: id, sentAt: time, sent: bool, memberId?: id'),
   QuotedMsg: record('msgRef: MsgRef, content: MsgContent'),
   MsgMention: record('memberId: id'),
   MsgScope: { kind: 'union', members: [{ tag: 'member', fields: fields('memberId: id') }] },
-  MemberIdRole: record('memberId: id, memberRole: Role'),
+  MemberIdRole: record('memberId: id, memberRole: role'),
   BusinessChatInfo: record('chatType: BusinessChatType, businessId: id, customerId: id'),
   BusinessChatType: choice('business', 'customer'),
   GroupInvitation: record(
@@ -78,7 +77,7 @@ export const protocolSchema: Schema = {
   GroupLinkRejection: record(
     'fromMember: MemberIdRole, invitedMember: MemberIdRole, groupProfile: GroupProfile, rejectionReason: string',
   ),
-  MemberInfo: record('memberId: id, memberRole: Role, v?: versions, profile: Profile'),
+  MemberInfo: record('memberId: id, memberRole: role, v?: versions, profile: Profile'),
   IntroInvitation: record('groupConnReq: invitation, directConnReq?: invitation'),
   MemberRestrictions: record('restriction: string'),
   CallType: record('media: CallMedia, capabilities: CallCapabilities'),
@@ -128,13 +127,13 @@ export const eventFields: Readonly<
   'x.grp.link.inv': fields('groupLinkInvitation: GroupLinkInvitation'),
   'x.grp.link.reject': fields('groupLinkRejection: GroupLinkRejection'),
   'x.grp.link.mem': fields('profile: Profile'),
-  'x.grp.link.acpt': fields('acceptance: GroupAcceptance, role: Role, memberId: id'),
+  'x.grp.link.acpt': fields('acceptance: GroupAcceptance, role: role, memberId: id'),
   'x.grp.mem.new': fields('memberInfo: MemberInfo, scope?: MsgScope'),
   'x.grp.mem.intro': fields('memberInfo: MemberInfo, memberRestrictions?: MemberRestrictions'),
   'x.grp.mem.inv': fields('memberId: id, memberIntro: IntroInvitation'),
   'x.grp.mem.fwd': fields('memberInfo: MemberInfo, memberIntro: IntroInvitation'),
   'x.grp.mem.info': fields('memberId: id, profile: Profile'),
-  'x.grp.mem.role': fields('memberId: id, role: Role'),
+  'x.grp.mem.role': fields('memberId: id, role: role'),
   'x.grp.mem.restrict': fields('memberId: id, memberRestrictions: MemberRestrictions'),
   'x.grp.mem.con': fields('memberId: id'),
   'x.grp.mem.con.all': fields('memberId: id'),
@@ -156,7 +155,7 @@ export const eventFields: Readonly<
 };
 
 /** Parameters of a forwarded message beside the message itself. */
-export const forwardFields: readonly SchemaField[] = fields('memberId: id, msgTs: time');
+export const forwardFields: readonly SchemaField[] = fields('memberId?: id, memberName?: string, msgTs: time');
 
 function textPrimitive(what: string, read: (text: string) => JsonValue | undefined) {
   return (value: JsonValue, path: string): JsonValue => {
@@ -184,6 +183,8 @@ export function normalTime(text: string): string | undefined {
   return `${new Date(ms).toISOString().slice(0, 19)}${digits === '' ? '' : `.${digits}`}Z`;
 }
 
+const knownRoles: ReadonlySet<string> = new Set(['observer', 'author', 'member', 'moderator', 'admin', 'owner']);
+
 /** Primitive types of the protocol. Links stay as they came: another spelling would look like a change of the profile. */
 export const protocolPrimitives: Primitives = {
   id: textPrimitive('base64url', (s) => base64url(decodeBase64url(s))),
@@ -196,6 +197,11 @@ export const protocolPrimitives: Primitives = {
   invitation: textPrimitive('a full one-time link', (s) =>
     parseConnectionRequest(s).mode === 'invitation' ? s : undefined,
   ),
+  // A role of newer versions may do what everybody may do.
+  role(value, path) {
+    if (typeof value !== 'string') throw new SchemaMismatch(path, 'a role');
+    return knownRoles.has(value) ? value : 'observer';
+  },
   reaction(value, path) {
     if (!isJsonObject(value) || typeof value.type !== 'string') throw new SchemaMismatch(path, 'a reaction');
     const { type, emoji } = value;

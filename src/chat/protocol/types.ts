@@ -199,8 +199,13 @@ export interface ChatEventMap {
     readonly content?: MsgContent | undefined;
     readonly scope?: MsgScope | undefined;
   };
-  /** A message of another member, as it was parsed. */
-  'x.grp.msg.forward': { readonly memberId: MemberId; readonly msg: ChatMessage; readonly msgTs: UtcTime };
+  /** A message of another member, as it was parsed. Newer clients add the name, and may leave the member out. */
+  'x.grp.msg.forward': {
+    readonly memberId?: MemberId | undefined;
+    readonly memberName?: string | undefined;
+    readonly msg: ChatMessage;
+    readonly msgTs: UtcTime;
+  };
   'x.info.probe': { readonly probe: string };
   'x.info.probe.check': { readonly probeHash: string };
   'x.info.probe.ok': { readonly probe: string };
@@ -262,6 +267,11 @@ export interface ChatMessage {
 
 /** One message of a received body: a JSON message, a binary one, or why it cannot be read. */
 export type ReceivedMessage =
-  | { readonly type: 'json'; readonly message: ChatMessage }
+  | {
+      readonly type: 'json';
+      readonly message: ChatMessage;
+      /** The sender did not say what it speaks: the versions of the message mean nothing. */
+      readonly versionless?: true;
+    }
   | { readonly type: 'binary'; readonly msgId: SharedMsgId | undefined; readonly event: FileChunkEvent }
   | { readonly type: 'error'; readonly error: string };
