@@ -1,4 +1,4 @@
-import type { Clock, KeyedMutex, Logger, RandomSource } from '../core/index.js';
+import { type Clock, errorFields, type KeyedMutex, type Logger, type RandomSource } from '../core/index.js';
 import type { KemPool, RatchetKeys } from '../crypto/index.js';
 import { type Store, StoreError, type Tx } from '../store/index.js';
 import { base64urlUnpadded } from '../wire/index.js';
@@ -61,11 +61,11 @@ export async function raise(ctx: AgentContext, tx: Tx, event: AgentEvent): Promi
   try {
     return await tx.savepoint(() => ctx.handler.event(tx, event));
   } catch (error) {
-    ctx.logger.error({ event: event.type, error }, 'the handler of an agent event failed');
+    ctx.logger.error({ event: event.type, ...errorFields(error) }, 'the handler of an agent event failed');
     try {
       await tx.savepoint(() => ctx.handler.handlerFailed(tx, event, error));
     } catch (again) {
-      ctx.logger.error({ event: event.type, error: again }, 'handlerFailed failed');
+      ctx.logger.error({ event: event.type, ...errorFields(again) }, 'handlerFailed failed');
     }
     return undefined;
   }
@@ -78,7 +78,7 @@ export async function announce(ctx: AgentContext, event: AgentEvent): Promise<vo
       await raise(ctx, tx, event);
     });
   } catch (error) {
-    ctx.logger.error({ event: event.type, error }, 'an agent event was lost');
+    ctx.logger.error({ event: event.type, ...errorFields(error) }, 'an agent event was lost');
   }
 }
 

@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { chatCmdError, commandError } from '../api/index.js';
-import { type Clock, errorMessage, type Logger } from '../core/index.js';
+import { type Clock, errorFields, type Logger } from '../core/index.js';
 import { type MemoryRelief, worthCollecting } from './memory.js';
 import {
   type ApiRequest,
@@ -92,7 +92,7 @@ export class ApiClient {
     }
     ws.on('close', () => this.#end());
     // Errors of the protocol (frames too large, bad frames) close the connection.
-    ws.on('error', (error) => this.#o.logger.debug({ error: errorMessage(error) }, 'API client failed'));
+    ws.on('error', (error) => this.#o.logger.debug(errorFields(error), 'API client failed'));
     void this.#catchUp();
   }
 
@@ -216,7 +216,7 @@ export class ApiClient {
       this.#send(responseMessage(corrId, response));
     } catch (error) {
       // The engine answers failures itself; this is a mistake of the program, which must not end the process.
-      logger.error({ error: errorMessage(error) }, 'a command failed without an answer');
+      logger.error(errorFields(error), 'a command failed without an answer');
       metrics.commands.inc({ result: 'error' });
       const failed = chatCmdError({ type: 'error', errorType: { type: 'internalError', message: 'internal error' } });
       this.#send(responseMessage(corrId, failed));
@@ -273,7 +273,7 @@ export class ApiClient {
       }
     } catch (error) {
       if (this.#closed) return;
-      this.#o.logger.error({ error: errorMessage(error) }, 'cannot read the event log');
+      this.#o.logger.error(errorFields(error), 'cannot read the event log');
       this.close(1011, 'cannot read the event log');
     }
   }

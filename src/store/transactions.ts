@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { type Clock, deferred, errorMessage, type Logger, type Timer } from '../core/index.js';
+import { type Clock, deferred, errorFields, errorMessage, type Logger, nextTurn, type Timer } from '../core/index.js';
 import type { SqlConnection } from './connection.js';
 import { StoreError } from './errors.js';
 import { kyselyOn } from './kysely.js';
@@ -93,7 +93,7 @@ function runAll(hooks: readonly (() => void)[], logger: Logger): void {
     try {
       hook();
     } catch (error) {
-      logger.error({ error: errorMessage(error) }, 'a hook of a transaction failed');
+      logger.error(errorFields(error), 'a hook of a transaction failed');
     }
   }
 }
@@ -155,12 +155,12 @@ export class TransactionQueue implements Store {
         // What is asked for during a flush becomes one group: the busier the disk, the fewer the flushes.
         if (this.#flushing) {
           await this.#flushes;
-          await new Promise<void>((resolve) => setImmediate(resolve));
+          await nextTurn();
         }
         await this.#group();
       }
       // Lets sockets and timers in between groups.
-      if (this.#jobs.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (this.#jobs.length > 0) await nextTurn();
     }
     this.#running = undefined;
   }

@@ -1,3 +1,4 @@
+import { errorFields } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { type AgentContext, raise, toAgentError, transaction } from '../context.js';
 import { isTemporaryOrHostError } from '../errors.js';
@@ -79,7 +80,7 @@ export class CommandWorkers {
       return;
     }
     const run = this.#run(key)
-      .catch((error: unknown) => this.#ctx.logger.error({ error }, 'a command worker failed'))
+      .catch((error: unknown) => this.#ctx.logger.error(errorFields(error), 'a command worker failed'))
       .finally(() => {
         this.#running.delete(text);
         if (this.#again.delete(text)) this.#wake(key);

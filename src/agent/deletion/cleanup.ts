@@ -1,4 +1,4 @@
-import type { Timer } from '../../core/index.js';
+import { errorFields, type Timer } from '../../core/index.js';
 import { type AgentContext, transaction } from '../context.js';
 import type { Deletion } from './deletion.js';
 import { finishUser } from './deletion.js';
@@ -40,7 +40,7 @@ export class Cleanup {
       ms,
       () => {
         this.#running = this.run()
-          .catch((error: unknown) => this.#ctx.logger.error({ error }, 'the clean-up failed'))
+          .catch((error: unknown) => this.#ctx.logger.error(errorFields(error), 'the clean-up failed'))
           .finally(() => {
             if (!this.#stopped) this.#schedule(interval);
           });

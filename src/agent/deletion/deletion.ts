@@ -1,4 +1,4 @@
-import { Mutex } from '../../core/index.js';
+import { errorFields, Mutex } from '../../core/index.js';
 import { formatServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
 import { type AgentContext, errorJson, raise, transaction } from '../context.js';
@@ -83,7 +83,7 @@ export class Deletion {
 
   #background(task: () => Promise<void>): void {
     const run = this.#lock.run(task).catch((error: unknown) => {
-      if (!this.#ctx.operations.isClosed) this.#ctx.logger.error({ error }, 'deleting connections failed');
+      if (!this.#ctx.operations.isClosed) this.#ctx.logger.error(errorFields(error), 'deleting connections failed');
     });
     this.#running = Promise.all([this.#running, run]).then(() => {});
   }

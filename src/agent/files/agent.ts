@@ -1,4 +1,4 @@
-import { deferred, Mutex, type Timer } from '../../core/index.js';
+import { deferred, errorFields, Mutex, type Timer } from '../../core/index.js';
 import { isAddressProtected, parseServer } from '../../smp/index.js';
 import type { UserId } from '../types.js';
 import { type FileContext, Transfers, type WorkerKind } from './context.js';
@@ -166,7 +166,7 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
       try {
         await cleanUp(ctx);
       } catch (error) {
-        logger.error({ error }, 'the clean-up of file transfers failed');
+        logger.error(errorFields(error), 'the clean-up of file transfers failed');
       }
     });
   }
@@ -215,7 +215,7 @@ export function openFileAgent(options: FileAgentOptions): FileAgent {
     suspend: () => workers.setState('suspended'),
     resume() {
       workers.setState('running');
-      wakeAll().catch((error: unknown) => logger.error({ error }, 'file workers cannot be resumed'));
+      wakeAll().catch((error: unknown) => logger.error(errorFields(error), 'file workers cannot be resumed'));
     },
     close() {
       closing ??= close();

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Clock, Logger, RandomSource } from '../../core/index.js';
+import { type Clock, errorFields, type Logger, type RandomSource } from '../../core/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import { base64urlUnpadded } from '../../wire/index.js';
 import type { UserId } from '../types.js';
@@ -31,7 +31,7 @@ export async function raiseFileEvent(ctx: FileContext, tx: Tx, event: FileEvent)
   try {
     await tx.savepoint(() => ctx.handler.fileEvent(tx, event));
   } catch (error) {
-    ctx.logger.error({ event: event.type, error }, 'the handler of a file event failed');
+    ctx.logger.error({ event: event.type, ...errorFields(error) }, 'the handler of a file event failed');
   }
 }
 

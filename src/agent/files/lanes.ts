@@ -1,4 +1,4 @@
-import { type Clock, type Logger, Mutex, type Timer } from '../../core/index.js';
+import { type Clock, errorFields, type Logger, Mutex, type Timer } from '../../core/index.js';
 
 /** A row that a worker can work on. */
 export interface Job {
@@ -68,7 +68,7 @@ export class Lanes<J extends Job> {
       try {
         delay = await this.#o.run(job, lane);
       } catch (error) {
-        if (!this.#stopped) this.#o.logger.error({ error }, 'a file worker failed');
+        if (!this.#stopped) this.#o.logger.error(errorFields(error), 'a file worker failed');
         delay = unexpectedDelay;
       }
       if (delay !== undefined) this.#notBefore.set(job.id, this.#o.clock.monotonic() + delay);
@@ -90,7 +90,7 @@ export class Lanes<J extends Job> {
       }
     } catch (error) {
       if (!this.#stopped) {
-        this.#o.logger.error({ error }, 'the jobs of a file worker cannot be read');
+        this.#o.logger.error(errorFields(error), 'the jobs of a file worker cannot be read');
         this.#wakeAfter(unexpectedDelay);
       }
       return undefined;

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { errorFields } from '../../core/index.js';
 import { encodePrivateKey } from '../../crypto/index.js';
 import type { Tx } from '../../store/index.js';
 import { type FileDescription, validateFileDescription } from '../../xftp/index.js';
@@ -102,7 +103,9 @@ export async function deleteUserFiles(ctx: FileContext, tx: Tx, userId: UserId):
     }
   };
   tx.onCommit(() => {
-    remove().catch((error: unknown) => ctx.logger.warn({ error }, 'files of a deleted user cannot be removed'));
+    remove().catch((error: unknown) =>
+      ctx.logger.warn(errorFields(error), 'files of a deleted user cannot be removed'),
+    );
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Timer } from '../../core/index.js';
+import { errorFields, type Timer } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { type AgentContext, transaction } from '../context.js';
 import type { AMessageReceipt } from '../envelopes/index.js';
@@ -102,7 +102,7 @@ export class ReceiptSender {
     try {
       await transaction(this.#ctx, 'send-receipts', (tx) => this.#sendCollected(tx, connId));
     } catch (error) {
-      this.#ctx.logger.warn({ error }, 'collected receipts could not be sent: they are sent later');
+      this.#ctx.logger.warn(errorFields(error), 'collected receipts could not be sent: they are sent later');
       this.#collecting.delete(connId);
       this.#schedule(connId);
     }

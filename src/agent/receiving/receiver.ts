@@ -1,3 +1,4 @@
+import { errorFields } from '../../core/index.js';
 import { decodePrivateKey } from '../../crypto/index.js';
 import { isTemporaryFailure, type SmpClient, SmpClientError, type TransportSession } from '../../smp/index.js';
 import { type AgentContext, announce, raise, transaction } from '../context.js';
@@ -38,7 +39,7 @@ export class Receiver {
       return Promise.resolve();
     }
     const task = this.#take(session, rcvId, queue, client, delivered).catch((error: unknown) => {
-      this.#ctx.logger.error({ error }, 'a message could not be processed: it stays with its relay');
+      this.#ctx.logger.error(errorFields(error), 'a message could not be processed: it stays with its relay');
     });
     return this.#track(task);
   }
@@ -110,7 +111,7 @@ export class Receiver {
         await ctx.kem.ready();
       } catch (error) {
         if (attempt >= maxAttempts) return this.#giveUp(queue, error);
-        ctx.logger.warn({ error, attempt }, 'storing a message failed');
+        ctx.logger.warn({ ...errorFields(error), attempt }, 'storing a message failed');
         await ctx.operations.sleep(100 * attempt * attempt);
         attempt++;
       }
@@ -123,7 +124,7 @@ export class Receiver {
    */
   async #giveUp(queue: { connId: string }, error: unknown): Promise<ReceiveResult> {
     const ctx = this.#ctx;
-    ctx.logger.error({ error }, 'a message cannot be processed');
+    ctx.logger.error(errorFields(error), 'a message cannot be processed');
     const json = internalError('message cannot be processed', error).json;
     await transaction(ctx, 'receive-failed', async (tx) => {
       await raise(ctx, tx, { type: 'ERR', connId: queue.connId, error: json });
@@ -143,7 +144,7 @@ export class Receiver {
         return;
       } catch (error) {
         // Without its acknowledgement the relay sends nothing more until the next subscription.
-        if (attempt >= maxAcks) this.#ctx.logger.debug({ error }, 'an acknowledgement failed');
+        if (attempt >= maxAcks) this.#ctx.logger.debug(errorFields(error), 'an acknowledgement failed');
         if (attempt >= maxAcks || !(error instanceof SmpClientError) || !isTemporaryFailure(error.failure)) return;
       }
     }

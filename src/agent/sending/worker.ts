@@ -1,3 +1,4 @@
+import { errorFields } from '../../core/index.js';
 import { type SmpServer, sameServerAddress } from '../../smp/index.js';
 import type { AgentContext } from '../context.js';
 import { announce, errorJson, raise, transaction } from '../context.js';
@@ -81,7 +82,7 @@ export class DeliveryWorker {
     if (this.#stopped || this.#running !== undefined || this.#ctx.operations.isClosed) return;
     this.#running = this.#run()
       .catch(async (error: unknown) => {
-        this.#ctx.logger.error({ error }, 'a delivery worker failed');
+        this.#ctx.logger.error(errorFields(error), 'a delivery worker failed');
         // It starts again at once: not in a tight loop while the database fails.
         await this.#ctx.operations.sleep(pauseAfterFailure);
       })
@@ -241,7 +242,7 @@ export class DeliveryWorker {
       try {
         return await delivered(this.#ctx, this.#sq, m, proxy);
       } catch (error) {
-        logger.error({ error, attempt }, 'a delivery could not be recorded: it may be repeated');
+        logger.error({ ...errorFields(error), attempt }, 'a delivery could not be recorded: it may be repeated');
         if (attempt === maxSaves || operations.isClosed) break;
         await operations.sleep(pauseAfterFailure * attempt);
       }

@@ -1,6 +1,6 @@
 import { AgentError, type AgentEvent, type AgentHandler, type EventResult } from '../../agent/index.js';
 import type { ConnType } from '../../api/index.js';
-import { errorMessage } from '../../core/index.js';
+import { errorFields } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { takeAsyncCommand } from '../connections/async.js';
 import { connectionByAgentId } from '../connections/queries.js';
@@ -101,7 +101,7 @@ export class AgentDispatcher implements AgentHandler {
 
   async handlerFailed(tx: Tx, event: AgentEvent, error: unknown): Promise<void> {
     const ctx = this.#ctx();
-    ctx.logger.warn({ event: event.type, error: errorMessage(error) }, 'an agent event could not be processed');
+    ctx.logger.warn({ event: event.type, ...errorFields(error) }, 'an agent event could not be processed');
     await ctx.emit(tx, { type: 'chatError', chatError: toChatError(error) });
   }
 }

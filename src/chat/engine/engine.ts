@@ -1,7 +1,6 @@
 import type { Agent, AgentHandler, FileAgent, FileHandler, UserServers } from '../../agent/index.js';
 import { type ApiEvent, type ApiResponse, isUnsupported, parseCommand } from '../../api/index.js';
-import type { Clock, Logger, RandomSource } from '../../core/index.js';
-import { errorMessage, KeyedMutex } from '../../core/index.js';
+import { type Clock, errorFields, KeyedMutex, type Logger, type RandomSource } from '../../core/index.js';
 import { loadCompression } from '../../crypto/index.js';
 import type { Store, Tx } from '../../store/index.js';
 import { capabilities } from '../capabilities.js';
@@ -94,7 +93,7 @@ class Engine implements ChatEngine {
   #failed(error: unknown): ApiResponse {
     const chatError = toChatError(error);
     if (chatError.type === 'error' && chatError.errorType.type === 'exception') {
-      this.context.logger.error({ error: errorMessage(error), stack: stackOf(error) }, 'a command failed unexpectedly');
+      this.context.logger.error(errorFields(error), 'a command failed unexpectedly');
     }
     return { type: 'chatCmdError', chatError };
   }
@@ -147,7 +146,7 @@ class Engine implements ChatEngine {
         await task();
       } catch (error) {
         if (this.#closing) return;
-        this.context.logger.warn({ task: name, error: errorMessage(error) }, 'background work failed');
+        this.context.logger.warn({ task: name, ...errorFields(error) }, 'background work failed');
         await this.context.store
           .transaction((tx) => this.events.emit(tx, { type: 'chatError', chatError: toChatError(error) }))
           .catch(() => {});
@@ -166,10 +165,6 @@ class Engine implements ChatEngine {
     await Promise.all(this.#background);
     await this.events.flush();
   }
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? '') : '';
 }
 
 /** Opens the engine; {@link ChatEngine.start} connects it. */

@@ -1,6 +1,5 @@
 import type { ApiEvent } from '../../api/index.js';
-import type { Clock, Logger, Timer } from '../../core/index.js';
-import { errorMessage } from '../../core/index.js';
+import { type Clock, errorFields, type Logger, type Timer } from '../../core/index.js';
 import { prepare, type Store, type Tx } from '../../store/index.js';
 
 /** An event as it goes to clients. `seq` is absent for progress events, which are not logged. */
@@ -165,7 +164,7 @@ export class EventLog {
     try {
       await this.flush();
     } catch (error) {
-      this.#logger.warn({ error: errorMessage(error) }, 'cannot store the number of the last delivered event');
+      this.#logger.warn(errorFields(error), 'cannot store the number of the last delivered event');
     }
   }
 
@@ -189,7 +188,7 @@ export class EventLog {
       try {
         listener(event);
       } catch (error) {
-        this.#logger.error({ error: errorMessage(error) }, 'an event listener failed');
+        this.#logger.error(errorFields(error), 'an event listener failed');
       }
     }
   }

@@ -1,5 +1,4 @@
-import type { Timer } from '../../core/index.js';
-import { errorMessage } from '../../core/index.js';
+import { errorFields, type Timer } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { findItem } from '../items/queries.js';
 import type { Capability, CleanupJob, TimedDelete } from './capability.js';
@@ -150,7 +149,7 @@ export class Jobs {
       try {
         await job.run(this.#ctx());
       } catch (error) {
-        this.#ctx().logger.warn({ job: job.name, error: errorMessage(error) }, 'a periodic job failed');
+        this.#ctx().logger.warn({ job: job.name, ...errorFields(error) }, 'a periodic job failed');
       }
     }
   }

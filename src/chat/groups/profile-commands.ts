@@ -1,5 +1,5 @@
 import type { ApiResponse, FullGroupPreferences, GroupInfo, GroupProfile, User } from '../../api/index.js';
-import { errorMessage } from '../../core/index.js';
+import { errorFields } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { type CommandTable, ok, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
@@ -43,7 +43,7 @@ async function updateProfile(
   try {
     await refreshLinkData(ctx, toGroup);
   } catch (error) {
-    ctx.logger.warn({ error: errorMessage(error) }, 'the data of a group link could not be written');
+    ctx.logger.warn(errorFields(error), 'the data of a group link could not be written');
   }
   return { type: 'groupUpdated', user, fromGroup, toGroup };
 }

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { errorFields, nextTurn } from '../../core/index.js';
 import type { PrivateKey, PublicKey } from '../../crypto/index.js';
 import {
   type BlockOpener,
@@ -201,7 +202,7 @@ export class RelayConnection implements Peer {
   }
 
   #failed(error: unknown): void {
-    this.#state.log.error({ err: error instanceof Error ? error : new Error(String(error)) }, 'connection failed');
+    this.#state.log.error(errorFields(error), 'connection failed');
     this.destroy();
   }
 
@@ -217,7 +218,7 @@ export class RelayConnection implements Peer {
       for (const bytes of this.#open(block)) {
         await this.#transmission(bytes, afterwards);
         if (this.#state.clock.monotonic() - started > maxTurn) {
-          await new Promise((resolve) => setImmediate(resolve));
+          await nextTurn();
           started = this.#state.clock.monotonic();
         }
         if (this.#closed) return;
@@ -285,7 +286,7 @@ export class RelayConnection implements Peer {
       this.send(corrId, entityId, await executeTransmission(this.#state, this, t, command, this.version, afterwards));
     } catch (error) {
       // One command that fails must not take the others of the connection with it.
-      this.#state.log.error({ err: error, command: command.cmd }, 'command failed');
+      this.#state.log.error({ ...errorFields(error), command: command.cmd }, 'command failed');
       this.#error(corrId, entityId, { type: 'INTERNAL' });
     }
   }
@@ -298,7 +299,7 @@ export class RelayConnection implements Peer {
     const entity = Uint8Array.from(entityId);
     answer
       .catch((error: unknown): SmpMessage => {
-        this.#state.log.error({ err: error }, 'forwarding failed');
+        this.#state.log.error(errorFields(error), 'forwarding failed');
         return { msg: 'ERR', error: { type: 'INTERNAL' } };
       })
       .then((message) => {

@@ -3,8 +3,10 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import {
   type Clock,
   deferred,
+  errorFields,
   FanionError,
   type Logger,
+  nextTurn,
   type RandomSource,
   silentLogger,
   systemClock,
@@ -203,7 +205,7 @@ class Relay implements SmpRelay {
       this.#server.listen(this.#options.port ?? 0, this.host, () => {
         this.#server.off('error', reject);
         // Out of file descriptors, for example: those who are connected stay.
-        this.#server.on('error', (err) => this.#parts.log.error({ err }, 'listening failed'));
+        this.#server.on('error', (err) => this.#parts.log.error(errorFields(err), 'listening failed'));
         resolve();
       });
     });
@@ -225,7 +227,7 @@ class Relay implements SmpRelay {
       try {
         await task();
       } catch (error) {
-        log.error({ err: error }, 'periodic task failed');
+        log.error(errorFields(error), 'periodic task failed');
       }
       if (this.#closing === undefined) this.#timers[index] = clock.after(ms, run, { unref: true });
     };
@@ -368,7 +370,7 @@ class Relay implements SmpRelay {
       const { expired, more } = await storage.expireMessages(before, expiryStep);
       total += expired;
       if (!more) break;
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     metrics.counts.messagesExpired += total;
     return total;
@@ -395,7 +397,7 @@ class Relay implements SmpRelay {
     await Promise.race([idle, grace.promise]);
     this.#state.delivery.flushEvents();
     this.#state.proxies.close();
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     for (const socket of this.#sockets.keys()) {
       socket.end();
       // A paused socket would not see the other side's end.

@@ -1,4 +1,4 @@
-import type { Logger } from '../../core/index.js';
+import { errorFields, type Logger } from '../../core/index.js';
 import type { SmpStorage } from './storage.js';
 
 /** A connection with transmissions that wait until what they tell of is durable. */
@@ -41,7 +41,7 @@ export class Releaser {
       },
       (error: unknown) => {
         // What these answers say did not happen. Clients without an answer ask again.
-        this.#log.error({ err: error }, 'commit failed');
+        this.#log.error(errorFields(error), 'commit failed');
         for (const { connection } of waiting) connection.destroy();
       },
     );

@@ -1,7 +1,7 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { silentLogger, systemClock, systemRandom } from '../../core/index.js';
+import { errorFields, silentLogger, systemClock, systemRandom } from '../../core/index.js';
 import { decodePrivateKey, signKey } from '../../crypto/index.js';
 import { formatServer, isBasicAuth, type XftpServer } from '../../smp/index.js';
 import { EncodeError } from '../../wire/index.js';
@@ -119,7 +119,7 @@ async function listen(
     },
   );
   server.on('tlsClientError', (error, socket) => {
-    log.warn({ error: error.message }, 'a client refused the XFTP relay, or the reverse');
+    log.warn(errorFields(error), 'a client refused the XFTP relay, or the reverse');
     // After a time-out of the handshake Node leaves this to us.
     socket.destroy();
   });
@@ -132,14 +132,14 @@ async function listen(
     server.once('error', reject);
     server.listen(options.port ?? 0, host, resolve);
   });
-  server.on('error', (error) => log.error({ error: error.message }, 'XFTP relay'));
+  server.on('error', (error) => log.error(errorFields(error), 'XFTP relay'));
   const bound = server.address();
   const port = bound !== null && typeof bound === 'object' ? (bound satisfies AddressInfo).port : (options.port ?? 0);
 
   const expiry = options.expiryIntervalMs ?? 2 * hours;
   let timer = clock.after(expiry, tick, { unref: true });
   function tick(): void {
-    service.expire().catch((e: unknown) => log.error({ error: String(e) }, 'expiry of chunks failed'));
+    service.expire().catch((e: unknown) => log.error(errorFields(e), 'expiry of chunks failed'));
     timer = clock.after(expiry, tick, { unref: true });
   }
 

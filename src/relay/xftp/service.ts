@@ -1,4 +1,4 @@
-import { type Clock, KeyedMutex, type Logger, type RandomSource } from '../../core/index.js';
+import { type Clock, errorFields, KeyedMutex, type Logger, type RandomSource } from '../../core/index.js';
 import { cbNonce, generateKeyPair, type PrivateKey, verify, verifyAuthenticator } from '../../crypto/index.js';
 import { hex } from '../../wire/index.js';
 import {
@@ -182,7 +182,7 @@ export class XftpService {
       try {
         await this.#remove(current);
       } catch (e) {
-        this.#o.log.error({ error: String(e) }, 'cannot delete a chunk file');
+        this.#o.log.error(errorFields(e), 'cannot delete a chunk file');
         return error('FILE_IO');
       }
       return ok;

@@ -1,5 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2';
-import type { Clock, Logger, RandomSource } from '../../core/index.js';
+import { type Clock, errorFields, type Logger, type RandomSource } from '../../core/index.js';
 import { BoxStream, dh, generateKeyPair, type PrivateKey, type PublicKey } from '../../crypto/index.js';
 import { DecodeError, equalBytes, isInRange } from '../../wire/index.js';
 import {
@@ -68,7 +68,7 @@ export class XftpServerSession {
       if (this.#phase.type === 'accepted') await this.#command(stream, reader, block, this.#phase.session);
       else stream.end(this.#handshake(block));
     } catch (e) {
-      log.debug({ error: String(e) }, 'an XFTP request broke off');
+      log.debug(errorFields(e), 'an XFTP request broke off');
       stream.destroy();
     } finally {
       timer.cancel();
