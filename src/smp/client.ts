@@ -1,3 +1,4 @@
+import { nextTurn } from '../core/index.js';
 import { type AuthAlgorithm, type PublicKey, publicKeyOf } from '../crypto/index.js';
 import { equalBytes } from '../wire/index.js';
 import type {
@@ -41,7 +42,7 @@ async function inTurns<T>(
 ): Promise<PromiseSettledResult<void>[]> {
   const started: Promise<PromiseSettledResult<void>[]>[] = [];
   for (let at = 0; at < items.length; at += perTurn) {
-    if (at > 0) await new Promise((resolve) => setImmediate(resolve));
+    if (at > 0) await nextTurn();
     started.push(Promise.allSettled(items.slice(at, at + perTurn).map(request)));
   }
   return (await Promise.all(started)).flat();

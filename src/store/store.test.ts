@@ -28,7 +28,7 @@ let files = 0;
 const newPath = (): string => path.join(dir, `${files++}.db`);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const postgresUrl = process.env['FANION_TEST_POSTGRES'];
+const postgresUrl = process.env.FANION_TEST_POSTGRES;
 const drivers: [string, () => Promise<Store>][] = [
   ['sqlite', () => openSqliteStore({ ...base, path: newPath() })],
   ['sqlite, encrypted', () => openSqliteStore({ ...base, path: newPath(), key: "it's a key" })],

@@ -13,7 +13,7 @@ it('loses and doubles nothing in five minutes of a failing network between ten p
   const { port } = relay;
   const { problems, messages } = await chaos(world, relay.address, () => port, {
     pairs: 10,
-    duration: Number(process.env['FANION_CHAOS_SECONDS'] ?? 300) * 1000,
+    duration: Number(process.env.FANION_CHAOS_SECONDS ?? 300) * 1000,
     delay: () => (Math.random() < 0.1 ? Math.random() * 100 : 0),
     restart: async () => {
       await relay.close();

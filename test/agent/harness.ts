@@ -165,7 +165,7 @@ export function serversOf(relays: readonly (SmpRelay | string)[], proxies = rela
 export const bytes = (text: string): Uint8Array => Buffer.from(text);
 export const text = (b: Uint8Array): string => Buffer.from(b).toString();
 
-const postgresUrl = process.env['FANION_TEST_POSTGRES'];
+const postgresUrl = process.env.FANION_TEST_POSTGRES;
 
 /** The databases that flows are tested on: PostgreSQL where there is a server (scripts/with-postgres.sh). */
 export const dialects: readonly Dialect[] = postgresUrl === undefined ? ['sqlite'] : ['sqlite', 'postgres'];

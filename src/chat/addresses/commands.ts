@@ -1,6 +1,6 @@
 import type { AddressSettings, ApiResponse, User } from '../../api/index.js';
 import { shownFullLink, shownShortLink } from '../connections/links.js';
-import { deleteConnectionRows, insertConnection } from '../connections/queries.js';
+import { deleteConnectionRows } from '../connections/queries.js';
 import { type CommandTable, checkActiveUser, forUser, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { commandFailure, storeFailure } from '../engine/errors.js';
@@ -15,6 +15,7 @@ import {
   contactLinkConnection,
   findAddress,
   getAddress,
+  insertContactLink,
   updateAddressSettings,
 } from './queries.js';
 
@@ -34,34 +35,7 @@ async function createAddress(ctx: ChatContext, user: User): Promise<ApiResponse>
       mode: 'contact',
       userLinkData: encodeLinkData(ctx.compression, data),
       initialKeys: 'linkPQOn',
-      stored: async (tx, { connId, link }) => {
-        const now = ctx.clock.now();
-        const shortLink = link.connShortLink;
-        const row = await tx.db
-          .insertInto('user_contact_links')
-          .values({
-            user_id: user.userId,
-            conn_full_link: shownFullLink(link.connFullLink),
-            conn_short_link: shortLink === undefined ? null : shownShortLink(shortLink),
-            short_link_data_set: shortLink === undefined ? 0 : 1,
-            short_link_large_data_set: shortLink === undefined ? 0 : 1,
-            created_at: now,
-            updated_at: now,
-          })
-          .returning('user_contact_link_id')
-          .executeTakeFirstOrThrow();
-        await insertConnection(
-          tx,
-          {
-            user_id: user.userId,
-            agent_conn_id: connId,
-            conn_type: 'user_contact',
-            conn_status: 'new',
-            user_contact_link_id: row.user_contact_link_id,
-          },
-          now,
-        );
-      },
+      stored: (tx, { connId, link }) => insertContactLink(tx, user, { connId, link }, {}, ctx.clock.now()),
     });
     const short = created.link.connShortLink;
     const connLinkContact = {

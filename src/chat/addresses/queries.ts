@@ -1,6 +1,8 @@
-import type { Selectable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { AddressSettings, MsgContent, User, UserContactLink } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
+import { shownFullLink, shownShortLink } from '../connections/links.js';
+import { insertConnection } from '../connections/queries.js';
 import type { ConnectionRow } from '../connections/view.js';
 import { storeFailure } from '../engine/errors.js';
 import type { UserContactLinksTable } from '../schema/index.js';
@@ -25,6 +27,50 @@ export function addressView(row: AddressRow): UserContactLink {
     addressSettings: addressSettingsOf(row),
     connReqContact: row.conn_short_link ?? row.conn_full_link,
   };
+}
+
+type NewLinkColumns = Pick<
+  Insertable<UserContactLinksTable>,
+  'auto_accept' | 'group_id' | 'group_link_id' | 'group_link_member_role'
+>;
+
+/** Stores the link of a new contact connection of the agent, an address or that of a group, and its connection. */
+export async function insertContactLink(
+  tx: Tx,
+  user: User,
+  created: {
+    readonly connId: string;
+    readonly link: { readonly connFullLink: string; readonly connShortLink?: string | undefined };
+  },
+  columns: NewLinkColumns,
+  now: number,
+): Promise<void> {
+  const { connFullLink, connShortLink } = created.link;
+  const { user_contact_link_id } = await tx.db
+    .insertInto('user_contact_links')
+    .values({
+      user_id: user.userId,
+      conn_full_link: shownFullLink(connFullLink),
+      conn_short_link: connShortLink === undefined ? null : shownShortLink(connShortLink),
+      short_link_data_set: connShortLink === undefined ? 0 : 1,
+      short_link_large_data_set: connShortLink === undefined ? 0 : 1,
+      ...columns,
+      created_at: now,
+      updated_at: now,
+    })
+    .returning('user_contact_link_id')
+    .executeTakeFirstOrThrow();
+  await insertConnection(
+    tx,
+    {
+      user_id: user.userId,
+      agent_conn_id: created.connId,
+      conn_type: 'user_contact',
+      conn_status: 'new',
+      user_contact_link_id,
+    },
+    now,
+  );
 }
 
 /** The address of a user, if it has one. */

@@ -2,7 +2,7 @@ import type { AChatItem, Contact } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { chatBanner, newChat } from '../connections/prepared.js';
 import { connectionFailed } from '../contacts/errors.js';
-import { findContact, getContact, setContactStatus } from '../contacts/queries.js';
+import { findContact, getContact, insertContactRow, setContactStatus } from '../contacts/queries.js';
 import type { ConnectionHandlers } from '../engine/capability.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure } from '../engine/errors.js';
@@ -136,21 +136,9 @@ async function insertRequest(ctx: ChatContext, tx: Tx, r: IncomingRequest): Prom
     })
     .returning('contact_request_id')
     .executeTakeFirstOrThrow();
-  const { contact_id: contactId } = await tx.db
-    .insertInto('contacts')
-    .values({
-      user_id: user.userId,
-      contact_profile_id: profileId,
-      local_display_name: localDisplayName,
-      contact_used: 1,
-      user_preferences: JSON.stringify(initialOverrides(user.profile.preferences, profile.preferences)),
-      contact_request_id: requestId,
-      chat_ts: now,
-      created_at: now,
-      updated_at: now,
-    })
-    .returning('contact_id')
-    .executeTakeFirstOrThrow();
+  const overrides = initialOverrides(user.profile.preferences, profile.preferences);
+  const contact = { profileId, localDisplayName, overrides };
+  const contactId = await insertContactRow(tx, user, contact, { contact_request_id: requestId }, now);
   await tx.db
     .updateTable('contact_requests')
     .set({ contact_id: contactId })

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { ApiResponse, CommandOf, Contact, Preferences, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { incognitoProfile } from '../connections/incognito.js';
 import { updateConnection } from '../connections/queries.js';
+import { readConnectionCode, verifyConnectionCode } from '../connections/security-code.js';
 import { type CommandTable, checkActiveUser, ok, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, chatFailure } from '../engine/errors.js';
@@ -142,32 +142,9 @@ function connectionOf(contact: Contact) {
   return contact.activeConn;
 }
 
-/** Groups of five digits of the number that the hash is (50, section 2.14). */
-export function securityCode(hash: Uint8Array): string {
-  let n = 0n;
-  for (const byte of hash) n = n * 256n + BigInt(byte);
-  return (
-    n
-      .toString()
-      .match(/.{1,5}/g)
-      ?.join(' ') ?? ''
-  );
-}
-
-/** As {@link securityCode}, for tests with associated data. */
-export function securityCodeOf(associatedData: Uint8Array): string {
-  return securityCode(new Uint8Array(createHash('sha256').update(associatedData).digest()));
-}
-
 async function code(ctx: ChatContext, user: User, contactId: number): Promise<ApiResponse> {
   return withContact(ctx, user, contactId, async (tx, contact) => {
-    const connection = connectionOf(contact);
-    const connectionCode = securityCode(await ctx.agent.getConnectionRatchetAdHash(tx, agentConnIdOf(connection)));
-    const stored = connection.connectionCode?.securityCode;
-    if (stored !== undefined && stored.replaceAll(' ', '') !== connectionCode.replaceAll(' ', '')) {
-      const none = { security_code: null, security_code_verified_at: null };
-      await updateConnection(tx, connection.connId, none, ctx.clock.now());
-    }
+    const connectionCode = await readConnectionCode(ctx, tx, connectionOf(contact));
     return { type: 'contactCode', user, contact: await getContact(tx, user, contactId), connectionCode };
   });
 }
@@ -179,17 +156,8 @@ async function verify(
   given: string | undefined,
 ): Promise<ApiResponse> {
   return withContact(ctx, user, contactId, async (tx, contact) => {
-    const connection = connectionOf(contact);
-    const expectedCode = securityCode(await ctx.agent.getConnectionRatchetAdHash(tx, agentConnIdOf(connection)));
-    const verified = given !== undefined && given.replaceAll(' ', '') === expectedCode.replaceAll(' ', '');
-    const now = ctx.clock.now();
-    await updateConnection(
-      tx,
-      connection.connId,
-      { security_code: verified ? expectedCode : null, security_code_verified_at: verified ? now : null },
-      now,
-    );
-    return { type: 'connectionVerified', user, verified, expectedCode };
+    const result = await verifyConnectionCode(ctx, tx, connectionOf(contact), given);
+    return { type: 'connectionVerified', user, ...result };
   });
 }
 

@@ -146,14 +146,25 @@ export async function insertContact(
     options.incognito === true ? undefined : user.profile.preferences,
     profile.preferences,
   );
+  return insertContactRow(tx, user, { profileId, localDisplayName, overrides }, columns, now);
+}
+
+/** Stores a contact whose profile and local name are stored already; its id. */
+export async function insertContactRow(
+  tx: Tx,
+  user: User,
+  contact: { readonly profileId: number; readonly localDisplayName: string; readonly overrides: Preferences },
+  columns: NewContactColumns,
+  now: number,
+): Promise<number> {
   const row = await tx.db
     .insertInto('contacts')
     .values({
       user_id: user.userId,
-      contact_profile_id: profileId,
-      local_display_name: localDisplayName,
+      contact_profile_id: contact.profileId,
+      local_display_name: contact.localDisplayName,
       contact_used: 1,
-      user_preferences: JSON.stringify(overrides),
+      user_preferences: JSON.stringify(contact.overrides),
       chat_ts: now,
       ...columns,
       created_at: now,

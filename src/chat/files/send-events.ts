@@ -1,5 +1,6 @@
 import type { AgentErrorJson, FileEvent } from '../../agent/index.js';
 import type { GroupInfo, User } from '../../api/index.js';
+import { nextTurn } from '../../core/index.js';
 import type { Tx } from '../../store/index.js';
 import { type FileDescription, formatFileDescription } from '../../xftp/index.js';
 import { getContact } from '../contacts/queries.js';
@@ -37,7 +38,6 @@ export type UploadEvent = Extract<FileEvent, { readonly type: `SF${string}` }>;
 
 /** Members that descriptions are sent to between two breaths of the event loop. */
 const chunk = 16;
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What the agent tells about an upload (40-xftp, sections 7.4, 7.5, 8.6). */
 export async function uploadEvent(ctx: ChatContext, tx: Tx, event: UploadEvent): Promise<void> {
@@ -218,7 +218,7 @@ async function describeToGroup(
     if (member?.connection === undefined || !canReceiveFiles(member)) continue;
     const text = texts[used++];
     if (text === undefined) break;
-    if (used % chunk === 0) await breathe();
+    if (used % chunk === 0) await nextTurn();
     await storeDescription(ctx, tx, user, transfer, text);
     for (const event of describe(file.shared_msg_id, text)) {
       await sendOnConnection(ctx, tx, groupId, member.connection, event);

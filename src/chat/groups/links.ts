@@ -3,9 +3,9 @@ import type { ApiResponse, GroupInfo, GroupMemberRole, User } from '../../api/in
 import type { Tx } from '../../store/index.js';
 import { base64url } from '../../wire/index.js';
 import { encodeLinkData } from '../addresses/link-data.js';
-import { contactLinkConnection } from '../addresses/queries.js';
-import { shownFullLink, shownShortLink } from '../connections/links.js';
-import { deleteConnectionRows, insertConnection } from '../connections/queries.js';
+import { contactLinkConnection, insertContactLink } from '../addresses/queries.js';
+import { shownShortLink } from '../connections/links.js';
+import { deleteConnectionRows } from '../connections/queries.js';
 import { type CommandTable, forUser, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure, storeFailure } from '../engine/errors.js';
@@ -28,7 +28,7 @@ async function getGroupLink(tx: Tx, group: GroupInfo): Promise<GroupLinkRow> {
 /** Short links of groups say so: same server and key, another type (60, section 7.5.1). */
 function groupShortLink(agentLink: string): string {
   const link = parseShortLink(agentLink);
-  return shownShortLink(link.mode === 'contact' ? formatShortLink({ ...link, type: 'group' }) : agentLink);
+  return link.mode === 'contact' ? formatShortLink({ ...link, type: 'group' }) : agentLink;
 }
 
 function checkLinkRole(group: GroupInfo, role: GroupMemberRole): void {
@@ -56,38 +56,14 @@ async function createLink(ctx: ChatContext, user: User, groupId: number, role: G
       userLinkData: linkData(ctx, group),
       clientData: JSON.stringify({ groupLinkId }),
       initialKeys: 'linkPQOff',
-      stored: async (tx, { connId, link }) => {
-        const now = ctx.clock.now();
-        const short = link.connShortLink;
-        const row = await tx.db
-          .insertInto('user_contact_links')
-          .values({
-            user_id: user.userId,
-            conn_full_link: shownFullLink(link.connFullLink),
-            conn_short_link: short === undefined ? null : groupShortLink(short),
-            short_link_data_set: short === undefined ? 0 : 1,
-            short_link_large_data_set: short === undefined ? 0 : 1,
-            auto_accept: 1,
-            group_id: groupId,
-            group_link_id: groupLinkId,
-            group_link_member_role: role,
-            created_at: now,
-            updated_at: now,
-          })
-          .returning('user_contact_link_id')
-          .executeTakeFirstOrThrow();
-        await insertConnection(
+      stored: (tx, { connId, link }) =>
+        insertContactLink(
           tx,
-          {
-            user_id: user.userId,
-            agent_conn_id: connId,
-            conn_type: 'user_contact',
-            conn_status: 'new',
-            user_contact_link_id: row.user_contact_link_id,
-          },
-          now,
-        );
-      },
+          user,
+          { connId, link: { ...link, connShortLink: link.connShortLink && groupShortLink(link.connShortLink) } },
+          { auto_accept: 1, group_id: groupId, group_link_id: groupLinkId, group_link_member_role: role },
+          ctx.clock.now(),
+        ),
     });
     const row = await ctx.store.read((tx) => getGroupLink(tx, group));
     return { type: 'groupLinkCreated', user, groupInfo: group, groupLink: groupLinkView(row) };
@@ -158,7 +134,7 @@ async function writeLinkData(ctx: ChatContext, group: GroupInfo, row: GroupLinkR
     clientData,
   );
   const columns = {
-    conn_short_link: groupShortLink(written),
+    conn_short_link: shownShortLink(groupShortLink(written)),
     short_link_data_set: 1,
     short_link_large_data_set: 1,
   };

@@ -1,7 +1,7 @@
 import type { ApiResponse, Connection, GroupInfo, GroupMember, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { updateConnection } from '../connections/queries.js';
-import { securityCode } from '../contacts/commands.js';
+import { readConnectionCode, verifyConnectionCode } from '../connections/security-code.js';
 import { type CommandTable, ok, whenRunning } from '../engine/commands.js';
 import type { ChatContext } from '../engine/context.js';
 import { chatFailure } from '../engine/errors.js';
@@ -45,18 +45,9 @@ async function info(ctx: ChatContext, user: User, ref: Ref): Promise<ApiResponse
   });
 }
 
-const sameCode = (a: string, b: string): boolean => a.replaceAll(' ', '') === b.replaceAll(' ', '');
-
 async function code(ctx: ChatContext, user: User, ref: Ref): Promise<ApiResponse> {
   return ctx.store.transaction(async (tx) => {
-    const named = await read(tx, user, ref);
-    const connection = connectionOf(named);
-    const connectionCode = securityCode(await ctx.agent.getConnectionRatchetAdHash(tx, agentConnIdOf(connection)));
-    const stored = connection.connectionCode?.securityCode;
-    if (stored !== undefined && !sameCode(stored, connectionCode)) {
-      const none = { security_code: null, security_code_verified_at: null };
-      await updateConnection(tx, connection.connId, none, ctx.clock.now());
-    }
+    const connectionCode = await readConnectionCode(ctx, tx, connectionOf(await read(tx, user, ref)));
     const { group, member } = await read(tx, user, ref);
     return { type: 'groupMemberCode', user, groupInfo: group, member, connectionCode };
   });
@@ -64,17 +55,8 @@ async function code(ctx: ChatContext, user: User, ref: Ref): Promise<ApiResponse
 
 async function verify(ctx: ChatContext, user: User, ref: Ref, given: string | undefined): Promise<ApiResponse> {
   return ctx.store.transaction(async (tx) => {
-    const connection = connectionOf(await read(tx, user, ref));
-    const expectedCode = securityCode(await ctx.agent.getConnectionRatchetAdHash(tx, agentConnIdOf(connection)));
-    const verified = given !== undefined && sameCode(given, expectedCode);
-    const now = ctx.clock.now();
-    await updateConnection(
-      tx,
-      connection.connId,
-      { security_code: verified ? expectedCode : null, security_code_verified_at: verified ? now : null },
-      now,
-    );
-    return { type: 'connectionVerified', user, verified, expectedCode };
+    const result = await verifyConnectionCode(ctx, tx, connectionOf(await read(tx, user, ref)), given);
+    return { type: 'connectionVerified', user, ...result };
   });
 }
 

@@ -3,7 +3,7 @@ import type { Tx } from '../../store/index.js';
 import { incognitoProfile } from '../connections/incognito.js';
 import { insertConnection } from '../connections/queries.js';
 import type { ConnectionRow } from '../connections/view.js';
-import { getContact, type NewContactColumns } from '../contacts/queries.js';
+import { getContact, insertContactRow, type NewContactColumns } from '../contacts/queries.js';
 import { directProfile } from '../users/direct-profile.js';
 import { isIncognitoMembership } from './view.js';
 
@@ -22,21 +22,8 @@ export async function insertMemberContact(
   now: number,
 ): Promise<Contact> {
   const overrides = isIncognitoMembership(group) ? (user.profile.preferences ?? {}) : {};
-  const { contact_id } = await tx.db
-    .insertInto('contacts')
-    .values({
-      user_id: user.userId,
-      contact_profile_id: member.memberContactProfileId,
-      local_display_name: member.localDisplayName,
-      contact_used: 1,
-      user_preferences: JSON.stringify(overrides),
-      chat_ts: now,
-      ...columns,
-      created_at: now,
-      updated_at: now,
-    })
-    .returning('contact_id')
-    .executeTakeFirstOrThrow();
+  const { memberContactProfileId: profileId, localDisplayName } = member;
+  const contact_id = await insertContactRow(tx, user, { profileId, localDisplayName, overrides }, columns, now);
   await tx.db
     .updateTable('group_members')
     .set({ contact_id, updated_at: now })

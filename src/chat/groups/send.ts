@@ -1,6 +1,6 @@
 import { AgentError, type SendItem } from '../../agent/index.js';
 import type { GroupInfo, GroupSndStatus, User } from '../../api/index.js';
-import { type RandomSource, randomInt } from '../../core/index.js';
+import { nextTurn, type RandomSource, randomInt } from '../../core/index.js';
 import { prepare, type Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, storeFailure, toChatError } from '../engine/errors.js';
@@ -41,9 +41,6 @@ export interface GroupSendResult {
 
 /** Members whose ratchet steps are done between two breaths of the event loop. */
 const chunk = 16;
-
-/** Lets other work go on. Nothing is waited for: the transaction goes on in the next turn of the event loop. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const insertMessage = prepare<
   { event: string; sharedMsgId: string; body: Uint8Array | null; groupId: number; now: number },
@@ -106,7 +103,7 @@ export async function sendToMembers(
   const deliveries: MemberDelivery[] = [];
   const deliver = async (members: readonly Recipient[], bodies: readonly Batch[]): Promise<void> => {
     for (let i = 0; i < members.length; i += chunk) {
-      if (i > 0) await breathe();
+      if (i > 0) await nextTurn();
       await deliverChunk(ctx, tx, members.slice(i, i + chunk), bodies, deliveries);
     }
   };
