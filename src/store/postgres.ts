@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { type Clock, errorMessage, type Logger } from '../core/index.js';
 import type { SqlConnection } from './connection.js';
 import { StoreError } from './errors.js';
@@ -93,12 +93,14 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
     throw new StoreError('STORE_OPEN', `${schema} cannot name a schema: lower-case letters, digits and _ only`);
   }
-  const client = new pg.Client({
+  // Only who uses PostgreSQL pays for its driver: 15 MB.
+  const { default: driver } = await import('pg');
+  const client = new driver.Client({
     connectionString: url,
     types: {
       // 64-bit integers arrive as text; ours stay far below 2^53.
       getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-        oid === int8 ? Number : pg.types.getTypeParser(oid, format === 'binary' ? 'binary' : 'text'),
+        oid === int8 ? Number : driver.types.getTypeParser(oid, format === 'binary' ? 'binary' : 'text'),
     },
   });
   try {

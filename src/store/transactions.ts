@@ -9,8 +9,11 @@ import { CountingConnection, type TableVersions } from './versions.js';
 
 /** Bodies that share one physical transaction at the most. */
 const maxGroup = 128;
-/** How long a group collects bodies, in milliseconds, before it commits and lets other work in. */
-const maxGroupTime = 5;
+/**
+ * How long a group collects bodies, in milliseconds, before it commits. SQLite runs them on this thread, so sockets and
+ * timers wait meanwhile; with PostgreSQL they do not.
+ */
+const maxGroupTime: Readonly<Record<Dialect, number>> = { sqlite: 5, postgres: 50 };
 /** A body that runs longer than this (ms) probably waits for something that it must not wait for. */
 const slowBody = 5_000;
 
@@ -212,7 +215,7 @@ export class TransactionQueue implements Store {
           return;
         }
       }
-      if (this.#clock.monotonic() - started > maxGroupTime) break;
+      if (this.#clock.monotonic() - started > maxGroupTime[this.dialect]) break;
     }
     watch.cancel();
     try {
