@@ -11,7 +11,8 @@ const [core, store, smp, crypto, agents] = await Promise.all(
 );
 const { systemClock: clock, systemRandom: random, silentLogger } = core;
 const logger = { ...silentLogger, error: (fields, message) => console.error(message, fields) };
-const kem = await crypto.createKemPool();
+// Small: each process makes few pairs, and there are many processes.
+const kem = await crypto.createKemPool({ size: 4 });
 
 /** The layer above: what it was told and what it did is stored in the transactions of the agent. */
 const layer = {

@@ -12,8 +12,8 @@ it.each(scenarios.map((s) => [s.name, s] as const))(
     const { points, restarts } = await runCell(crash, scenario);
     expect(restarts).toBe(0);
     // A few more: the order of what runs side by side is not the same each time.
-    const cells = Array.from({ length: points.length + 2 }, (_, at) => at);
-    const { killed, failed } = await runCells(crash, scenario, cells);
+    const cells = Array.from({ length: points.length + 2 }, (_, at) => ({ scenario, at }));
+    const { killed, failed } = await runCells(crash, cells);
     expect(failed).toEqual([]);
     expect(killed).toBeGreaterThanOrEqual(points.length - 2);
   },

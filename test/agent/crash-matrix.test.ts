@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CrashWorld, runCells, scenarios } from './crash-support.js';
+import { type Cell, CrashWorld, runCells, scenarios } from './crash-support.js';
 import { dialects } from './harness.js';
 
 /** How many points of the matrix (crash-matrix.soak.ts has all of them); `FANION_CRASH_SEED` repeats a choice. */
-const cells = 8;
+const size = 8;
 const seed = Number(process.env['FANION_CRASH_SEED'] ?? Date.now() % 1_000_000);
 
 /** Deterministic numbers in [0, 1) (mulberry32). */
@@ -25,17 +25,15 @@ describe.each(dialects)('on %s', (dialect) => {
   it(`a process that is killed right before or after a commit goes on where it was: sample ${seed}`, async () => {
     const next = numbers(seed);
     const left = [...scenarios];
-    const failed: string[] = [];
-    let killed = 0;
-    for (let i = 0; i < cells; i++) {
+    const cells: Cell[] = [];
+    while (cells.length < size) {
       const [scenario] = left.splice(Math.floor(next() * left.length), 1);
       if (scenario === undefined) break;
       // No part under test has fewer points.
-      const result = await runCells(crash, scenario, [Math.floor(next() * 10)]);
-      killed += result.killed;
-      failed.push(...result.failed);
+      cells.push({ scenario, at: Math.floor(next() * 10) });
     }
+    const { killed, failed } = await runCells(crash, cells);
     expect(failed).toEqual([]);
-    expect(killed).toBe(cells);
-  });
+    expect(killed).toBe(size);
+  }, 240_000);
 });

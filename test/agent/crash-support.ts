@@ -351,8 +351,7 @@ const asRequester =
     const { link } = address;
     const connId = await victim.text(isAsync ? 'joinAsync' : 'prepare', { link, pq });
     const joined = isAsync ? Promise.resolve() : victim.call('join', { connId, link, pq });
-    const { invId } = await peer.next('REQ', (e) => e.connId === address.connId, stepTimeout);
-    await joined;
+    const [{ invId }] = await Promise.all([peer.next('REQ', (e) => e.connId === address.connId, stepTimeout), joined]);
     const { userId } = peer;
     const accepted = await peer.tx((tx) => peer.agent.prepareConnectionToAccept(tx, userId, invId, pq));
     await peer.agent.acceptContact({ userId, connId: accepted, invId, info: bytes('accepted'), pqSupport: pq });
@@ -572,24 +571,28 @@ async function check({ victim, peer, sent }: Stage, ends: Ends, { resync }: Scen
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-/** Runs the cells of a scenario, two at a time; gives those that failed. */
+export interface Cell {
+  readonly scenario: Scenario;
+  readonly at: number;
+}
+
+/** Runs cells, two at a time; gives those that failed. */
 export async function runCells(
   crash: CrashWorld,
-  scenario: Scenario,
-  cells: readonly number[],
+  cells: readonly Cell[],
 ): Promise<{ killed: number; failed: string[] }> {
   const left = [...cells];
   const failed: string[] = [];
   let killed = 0;
   const lane = async (): Promise<void> => {
-    for (let at = left.shift(); at !== undefined; at = left.shift()) {
+    for (let cell = left.shift(); cell !== undefined; cell = left.shift()) {
+      const { scenario, at } = cell;
       try {
         const { restarts } = await runCell(crash, scenario, at);
         killed += restarts;
       } catch (error) {
-        failed.push(
-          `${scenario.name}, killed at point ${at}: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        const text = error instanceof Error ? error.message : String(error);
+        failed.push(`${scenario.name}, killed at point ${at}: ${text}`);
       }
     }
   };
