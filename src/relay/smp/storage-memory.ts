@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { LinkData } from '../../smp/index.js';
 import { equalBytes } from '../../wire/index.js';
 import {
@@ -12,6 +11,7 @@ import {
   type QueueStatus,
   type SmpStorage,
   type StoredMessage,
+  sameKey,
 } from './storage.js';
 
 interface Entry {
@@ -20,11 +20,6 @@ interface Entry {
   readonly clientIds: boolean;
   messages: StoredMessage[];
   canWrite: boolean;
-}
-
-/** Whether two authorization keys are the same. */
-export function sameKey(a: AuthKey, b: AuthKey): boolean {
-  return a.alg === b.alg && a.raw.length === b.raw.length && timingSafeEqual(a.raw, b.raw);
 }
 
 /** Keeps everything in memory, nothing survives: for tests and throw-away relays. */

@@ -1,10 +1,11 @@
 import { closeSync, fdatasync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
-import Database, { type Statement } from '@signalapp/sqlcipher';
-import { FanionError } from '../../core/index.js';
+import type Database from '@signalapp/sqlcipher';
+import type { Statement } from '@signalapp/sqlcipher';
 import type { LinkData } from '../../smp/index.js';
 import { equalBytes } from '../../wire/index.js';
 import { GroupCommit } from './group-commit.js';
+import { type CachedQueue, QueueCache } from './queue-cache.js';
 import { encodeKey, encodeKeys, encodeStatus } from './queue-codec.js';
 import { Checkpointer, takeLock } from './sqlite-files.js';
 import {
@@ -19,10 +20,10 @@ import {
   recordOf,
   type Values,
 } from './sqlite-rows.js';
+import { openQueueDatabase } from './sqlite-schema.js';
 import {
   type AppendResult,
   type AuthKey,
-  idKey,
   type NewQueue,
   type QueueIdKind,
   type QueueNotifier,
@@ -30,60 +31,14 @@ import {
   type QueueStatus,
   type SmpStorage,
   type StoredMessage,
+  sameKey,
 } from './storage.js';
-import { sameKey } from './storage-memory.js';
-
-const schema = `
-CREATE TABLE IF NOT EXISTS queues (
-  q INTEGER PRIMARY KEY,
-  recipient_id BLOB NOT NULL UNIQUE,
-  sender_id BLOB NOT NULL UNIQUE,
-  link_id BLOB UNIQUE,
-  notifier_id BLOB UNIQUE,
-  mode TEXT NOT NULL,
-  recipient_keys BLOB NOT NULL,
-  rcv_dh_secret BLOB NOT NULL,
-  sender_key BLOB,
-  notifier_key BLOB,
-  notifier_secret BLOB,
-  status TEXT NOT NULL,
-  updated_day INTEGER NOT NULL,
-  client_ids INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS links (q INTEGER PRIMARY KEY, fixed BLOB NOT NULL, user BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS messages (
-  seq INTEGER PRIMARY KEY,
-  q INTEGER NOT NULL,
-  id BLOB NOT NULL,
-  time INTEGER NOT NULL,
-  -- 0 message, 1 message with the notification flag, 2 quota marker
-  kind INTEGER NOT NULL,
-  body BLOB
-);
-CREATE INDEX IF NOT EXISTS messages_q ON messages (q);
-CREATE TABLE IF NOT EXISTS gone_ids (id BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS starts (one INTEGER PRIMARY KEY, count INTEGER NOT NULL);
-`;
-
-const schemaVersion = 1;
 
 /** Pages in the write-ahead log (16 kB each) from which on it is moved to the database. */
 const checkpointPages = 1000;
 
 /** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
 const defaultCachedQueues = 5_000;
-
-interface Entry {
-  readonly q: number;
-  record: QueueRecord;
-  readonly clientIds: boolean;
-  /** Messages and marker in the queue. */
-  size: number;
-  /** False after a marker until the queue is empty. */
-  canWrite: boolean;
-  /** The head, when it is known without a read. */
-  head: { readonly seq: number; readonly id: Uint8Array } | undefined;
-}
 
 export interface SqliteStorageOptions {
   readonly cachedQueues?: number;
@@ -103,44 +58,22 @@ export class SqliteSmpStorage implements SmpStorage {
   readonly #commits: GroupCommit;
   readonly #checkpointer: Checkpointer;
   readonly #statements = new Map<string, Statement>();
-  readonly #cachedQueues: number;
-  readonly #cache: Record<QueueIdKind, Map<string, Entry>> = {
-    recipient: new Map(),
-    sender: new Map(),
-    link: new Map(),
-    notifier: new Map(),
-  };
+  readonly #cache: QueueCache;
   #nextSeq: number;
   #closing: Promise<void> | undefined;
 
   /** Opens (or makes) `file`. RELAY_STORAGE_IN_USE when another relay has it open. */
   constructor(file: string, options: SqliteStorageOptions = {}) {
     mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-    this.#cachedQueues = options.cachedQueues ?? defaultCachedQueues;
+    this.#cache = new QueueCache(options.cachedQueues ?? defaultCachedQueues);
     this.#lock = takeLock(`${file}.lock`);
-    // The file holds keys and messages of others: nobody else on the machine may read it. The log inherits the mode.
-    closeSync(openSync(file, 'a', 0o600));
-    const db = new Database(file);
-    this.#db = db;
-    // A message of 16 kB fits one page: half the work of four overflow pages. Has effect on new files only.
-    db.pragma('page_size = 16384');
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = NORMAL');
-    db.pragma('wal_autocheckpoint = 0');
-    db.pragma('cache_size = -32768');
-    const version = db.pragma('user_version', { simple: true });
-    if (version !== 0 && version !== schemaVersion) {
-      db.close();
+    try {
+      this.#db = openQueueDatabase(file);
+    } catch (error) {
       this.#lock.close();
-      throw new FanionError(
-        'RELAY_STORAGE',
-        `${file} has schema ${String(version)}, this program knows ${schemaVersion}`,
-      );
+      throw error;
     }
-    db.exec(schema);
-    db.pragma(`user_version = ${schemaVersion}`);
-    // A write at each start: the log exists afterwards, and a read-only file is found out now.
-    db.exec('INSERT INTO starts VALUES (1, 1) ON CONFLICT (one) DO UPDATE SET count = count + 1');
+    const db = this.#db;
     this.#wal = openSync(`${file}-wal`, 'r+');
     let pages = 0;
     db.setWalHook((_name, count) => {
@@ -158,7 +91,7 @@ export class SqliteSmpStorage implements SmpStorage {
         if (this.#checkpointer.takeDone()) db.pragma('wal_checkpoint(PASSIVE)');
       },
       rollback: () => {
-        this.#forgetAll();
+        this.#cache.clear();
         db.exec('ROLLBACK');
       },
       sync: () =>
@@ -198,55 +131,15 @@ export class SqliteSmpStorage implements SmpStorage {
     this.#run(sql, values);
   }
 
-  // --- cache ---
-
-  #remember(entry: Entry): Entry {
-    const { record } = entry;
-    const { recipient, sender, link, notifier } = this.#cache;
-    recipient.set(idKey(record.recipientId), entry);
-    sender.set(idKey(record.senderId), entry);
-    if (record.linkId !== undefined) link.set(idKey(record.linkId), entry);
-    if (record.notifier !== undefined) notifier.set(idKey(record.notifier.notifierId), entry);
-    if (recipient.size > this.#cachedQueues) {
-      const [oldest] = recipient.values();
-      if (oldest !== undefined) this.#forget(oldest);
-    }
-    return entry;
-  }
-
-  #forget({ record }: Entry): void {
-    const { recipient, sender, link, notifier } = this.#cache;
-    recipient.delete(idKey(record.recipientId));
-    sender.delete(idKey(record.senderId));
-    if (record.linkId !== undefined) link.delete(idKey(record.linkId));
-    if (record.notifier !== undefined) notifier.delete(idKey(record.notifier.notifierId));
-  }
-
-  #forgetAll(): void {
-    for (const map of Object.values(this.#cache)) map.clear();
-  }
-
-  #update(entry: Entry, record: QueueRecord): void {
-    this.#forget(entry);
-    entry.record = record;
-    this.#remember(entry);
-  }
-
-  #entry(kind: QueueIdKind, id: Uint8Array): Entry | undefined {
-    const entry = this.#cache[kind].get(idKey(id));
-    if (entry !== undefined) {
-      // Least recently used first: moved to the end on use.
-      const key = idKey(entry.record.recipientId);
-      this.#cache.recipient.delete(key);
-      this.#cache.recipient.set(key, entry);
-      return entry;
-    }
+  #entry(kind: QueueIdKind, id: Uint8Array): CachedQueue | undefined {
+    const cached = this.#cache.find(kind, id);
+    if (cached !== undefined) return cached;
     const row = this.#get(`SELECT * FROM queues WHERE ${kind}_id = ?`, [blob(id)]);
     if (row === undefined) return undefined;
     const q = numberColumn(row, 'q');
     const count = this.#get('SELECT count(*) AS n FROM messages WHERE q = ?', [q]);
     const last = this.#get('SELECT kind FROM messages WHERE q = ? ORDER BY seq DESC LIMIT 1', [q]);
-    return this.#remember({
+    return this.#cache.add({
       q,
       record: pooledRecord(recordOf(row)),
       clientIds: numberColumn(row, 'client_ids') === 1,
@@ -256,7 +149,7 @@ export class SqliteSmpStorage implements SmpStorage {
     });
   }
 
-  #own(recipientId: Uint8Array): Entry | undefined {
+  #own(recipientId: Uint8Array): CachedQueue | undefined {
     return this.#entry('recipient', recipientId);
   }
 
@@ -310,7 +203,7 @@ export class SqliteSmpStorage implements SmpStorage {
         blob(linkData.user),
       ]);
     }
-    this.#remember({ q, record: pooledRecord(record), clientIds, size: 0, canWrite: true, head: undefined });
+    this.#cache.add({ q, record: pooledRecord(record), clientIds, size: 0, canWrite: true, head: undefined });
     return true;
   }
 
@@ -319,7 +212,7 @@ export class SqliteSmpStorage implements SmpStorage {
     if (entry === undefined) return false;
     if (entry.record.senderKey !== undefined) return sameKey(entry.record.senderKey, key);
     this.#write('UPDATE queues SET sender_key = ? WHERE q = ?', [blob(encodeKey(key)), entry.q]);
-    this.#update(entry, { ...entry.record, senderKey: key });
+    this.#cache.update(entry, { ...entry.record, senderKey: key });
     return true;
   }
 
@@ -327,7 +220,7 @@ export class SqliteSmpStorage implements SmpStorage {
     const entry = this.#own(recipientId);
     if (entry === undefined) return false;
     this.#write('UPDATE queues SET recipient_keys = ? WHERE q = ?', [blob(encodeKeys(keys)), entry.q]);
-    this.#update(entry, { ...entry.record, recipientKeys: keys });
+    this.#cache.update(entry, { ...entry.record, recipientKeys: keys });
     return true;
   }
 
@@ -350,7 +243,7 @@ export class SqliteSmpStorage implements SmpStorage {
     if (this.#isTaken('link', linkId)) return false;
     this.#write('UPDATE queues SET link_id = ? WHERE q = ?', [blob(linkId), entry.q]);
     this.#write('INSERT INTO links (q, fixed, user) VALUES (?, ?, ?)', [entry.q, blob(data.fixed), blob(data.user)]);
-    this.#update(entry, { ...entry.record, linkId });
+    this.#cache.update(entry, { ...entry.record, linkId });
     return true;
   }
 
@@ -359,7 +252,7 @@ export class SqliteSmpStorage implements SmpStorage {
     if (entry?.record.linkId === undefined) return;
     this.#write('UPDATE queues SET link_id = NULL WHERE q = ?', [entry.q]);
     this.#write('DELETE FROM links WHERE q = ?', [entry.q]);
-    this.#update(entry, { ...entry.record, linkId: undefined });
+    this.#cache.update(entry, { ...entry.record, linkId: undefined });
   }
 
   setNotifier(recipientId: Uint8Array, notifier: QueueNotifier | undefined): boolean {
@@ -372,7 +265,7 @@ export class SqliteSmpStorage implements SmpStorage {
       optionalBlob(notifier?.dhSecret),
       entry.q,
     ]);
-    this.#update(entry, { ...entry.record, notifier });
+    this.#cache.update(entry, { ...entry.record, notifier });
     return true;
   }
 
@@ -380,7 +273,7 @@ export class SqliteSmpStorage implements SmpStorage {
     const entry = this.#own(recipientId);
     if (entry === undefined) return false;
     this.#write('UPDATE queues SET status = ? WHERE q = ?', [encodeStatus(status), entry.q]);
-    this.#update(entry, { ...entry.record, status });
+    this.#cache.update(entry, { ...entry.record, status });
     return true;
   }
 
@@ -388,7 +281,7 @@ export class SqliteSmpStorage implements SmpStorage {
     const entry = this.#own(recipientId);
     if (entry === undefined || entry.record.updatedDay === day) return;
     this.#write('UPDATE queues SET updated_day = ? WHERE q = ?', [day, entry.q]);
-    this.#update(entry, { ...entry.record, updatedDay: day });
+    this.#cache.update(entry, { ...entry.record, updatedDay: day });
   }
 
   deleteQueue(recipientId: Uint8Array): boolean {
@@ -403,7 +296,7 @@ export class SqliteSmpStorage implements SmpStorage {
     this.#write('DELETE FROM messages WHERE q = ?', [q]);
     this.#write('DELETE FROM links WHERE q = ?', [q]);
     this.#write('DELETE FROM queues WHERE q = ?', [q]);
-    this.#forget(entry);
+    this.#cache.delete(entry);
     return true;
   }
 
@@ -435,7 +328,7 @@ export class SqliteSmpStorage implements SmpStorage {
     return entry === undefined ? undefined : this.#readHead(entry);
   }
 
-  #readHead(entry: Entry): StoredMessage | undefined {
+  #readHead(entry: CachedQueue): StoredMessage | undefined {
     if (entry.size === 0) return undefined;
     const row = this.#get('SELECT seq, id, time, kind, body FROM messages WHERE q = ? ORDER BY seq LIMIT 1', [entry.q]);
     if (row === undefined) return undefined;
@@ -477,9 +370,7 @@ export class SqliteSmpStorage implements SmpStorage {
       this.#write('DELETE FROM messages WHERE seq = ?', [numberColumn(row, 'seq')]);
       touched.add(numberColumn(row, 'q'));
     }
-    if (touched.size > 0) {
-      for (const entry of [...this.#cache.recipient.values()]) if (touched.has(entry.q)) this.#forget(entry);
-    }
+    if (touched.size > 0) this.#cache.deleteAll(touched);
     return { expired: rows.length, more: rows.length === limit };
   }
 

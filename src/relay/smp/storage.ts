@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { AuthAlgorithm, PublicKey } from '../../crypto/index.js';
 import type { BlockingInfo, LinkData } from '../../smp/index.js';
 
@@ -126,4 +127,9 @@ export function idKey(id: Uint8Array): string {
 /** The id of a map key. */
 export function idOf(key: string): Uint8Array {
   return Buffer.from(key, 'latin1');
+}
+
+/** Whether two authorization keys are the same. */
+export function sameKey(a: AuthKey, b: AuthKey): boolean {
+  return a.alg === b.alg && a.raw.length === b.raw.length && timingSafeEqual(a.raw, b.raw);
 }

@@ -8,8 +8,7 @@ import {
   type SmpError,
   verifyTransmission,
 } from '../../smp/index.js';
-import type { AuthKey, QueueIdKind, QueueRecord, SmpStorage } from './storage.js';
-import { sameKey } from './storage-memory.js';
+import { type AuthKey, type QueueIdKind, type QueueRecord, type SmpStorage, sameKey } from './storage.js';
 
 /** Which commands need an authorization and an entity (20-smp.md, section 5.4). Absent: both are required. */
 const credentials: Partial<Record<SmpCommandName, (auth: boolean, entity: boolean) => SmpError | undefined>> = {
