@@ -1,6 +1,5 @@
-import { decodeAs, SchemaMismatch } from '../../decode.js';
+import { SchemaMismatch } from '../../decode.js';
 import { isJsonObject, type JsonValue } from '../../json.js';
-import { inputSchema } from '../../schema.generated.js';
 import type { UpdatedMessage } from '../../types.generated.js';
 import type { CommandInput } from '../input.js';
 import {
@@ -11,6 +10,7 @@ import {
   composedMessages,
   cryptoFile,
   decodeMsgContent,
+  decoder,
   deleteMode,
   displayName,
   itemTTL,
@@ -24,7 +24,7 @@ import {
   sendRef,
   timePagination,
   typed,
-} from '../parts.js';
+} from '../parts/index.js';
 import type { ChatListQuery, ChatTagData } from '../types.js';
 import { command, type GrammarEntry, plain } from './entry.js';
 
@@ -82,7 +82,7 @@ function chatListQuery(value: JsonValue): ChatListQuery {
 function updatedMessage(value: JsonValue): UpdatedMessage {
   if (isJsonObject(value) && !('msgContent' in value)) return { msgContent: decodeMsgContent(value), mentions: {} };
   const full = isJsonObject(value) ? { ...value, mentions: value.mentions ?? {} } : value;
-  return decodeAs(inputSchema, 'UpdatedMessage', full) as unknown as UpdatedMessage;
+  return decoder<UpdatedMessage>('UpdatedMessage')(full);
 }
 
 function tagData(value: JsonValue): ChatTagData {

@@ -12,7 +12,7 @@ import {
   optionalContent,
   timedTTL,
   typed,
-} from '../parts.js';
+} from '../parts/index.js';
 import type { TimedMessagesChange, UserFeature } from '../types.js';
 import { command, type GrammarEntry, plain } from './entry.js';
 

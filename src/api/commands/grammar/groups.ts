@@ -10,7 +10,7 @@ import {
   role,
   timedTTL,
   typed,
-} from '../parts.js';
+} from '../parts/index.js';
 import type { CommandMap } from '../types.js';
 import { alias, customData, verificationCode } from './connections.js';
 import { command, type GrammarEntry } from './entry.js';

@@ -1,5 +1,5 @@
 import type { CommandInput } from '../input.js';
-import { jsonObject, jsonValue, path, serverWord } from '../parts.js';
+import { jsonObject, jsonValue, path, serverWord } from '../parts/index.js';
 import type { ServerOperatorRoles, ServerProtocol, ServerRoles, SimpleNetworkConfig } from '../types.js';
 import { command, type GrammarEntry, plain, unsupported } from './entry.js';
 

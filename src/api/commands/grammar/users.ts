@@ -1,9 +1,19 @@
-import { decodeAs, SchemaMismatch } from '../../decode.js';
+import { SchemaMismatch } from '../../decode.js';
 import { isJsonObject } from '../../json.js';
-import { inputSchema } from '../../schema.generated.js';
 import type { AddressSettings, NewUser, Profile } from '../../types.generated.js';
 import type { CommandInput } from '../input.js';
-import { autoAccept, bio, botCommands, displayName, jsonPassword, msgText, password, path, typed } from '../parts.js';
+import {
+  autoAccept,
+  bio,
+  botCommands,
+  decoder,
+  displayName,
+  jsonPassword,
+  msgText,
+  password,
+  path,
+  typed,
+} from '../parts/index.js';
 import type { UserMsgReceiptSettings } from '../types.js';
 import { command, type GrammarEntry, plain } from './entry.js';
 
@@ -37,7 +47,7 @@ function newUser(p: CommandInput): NewUser {
   return p.json('NewUser', (v) => {
     if (!isJsonObject(v)) throw new SchemaMismatch('$', 'an object');
     const full = isJsonObject(v.profile) ? { pastTimestamp: false, ...v } : v;
-    return decodeAs(inputSchema, 'NewUser', full) as unknown as NewUser;
+    return decoder<NewUser>('NewUser')(full);
   });
 }
 
