@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import { StoreError } from '../store/index.js';
+import { errorJson } from './context.js';
 import { AgentError, type AgentErrorJson, isHostError, isTemporaryError } from './errors.js';
 
 const server = 'smp://AAAA@h';
@@ -45,6 +47,11 @@ it.each<[AgentErrorJson, 'temporary' | 'host' | 'permanent']>([
 ])('%j is %s (section 16.2)', (json, kind) => {
   expect(isTemporaryError(json)).toBe(kind === 'temporary');
   expect(isHostError(json)).toBe(kind === 'host');
+});
+
+it('tries again what the database failed at, and gives up what is wrong in itself', () => {
+  expect(isTemporaryError(errorJson(new StoreError('STORE_COMMIT', 'connection lost')))).toBe(true);
+  expect(errorJson(new TypeError('x'))).toEqual({ type: 'INTERNAL', internalErr: 'x' });
 });
 
 it('shows no address in the message of an error', () => {

@@ -50,6 +50,24 @@ describe.each(dialects)('on %s', (dialect) => {
       expect(await rows(alice, 'agent_connections')).toBe(0);
     });
 
+    it('keeps what is still to be delivered over a restart', async () => {
+      const own = await world.relay();
+      const other = await world.relay({ publicHosts: ['localhost'] });
+      const file = world.newPath();
+      const alice = await world.party(serversOf([own]), { path: file });
+      const bob = await world.party(serversOf([other]));
+      const { aliceConn } = await connect(alice, bob);
+      await other.close();
+      await alice.send(aliceConn, 'last words');
+      await alice.tx((tx) => alice.agent.deleteConnectionsAsync(tx, [aliceConn], true));
+      await alice.next('DEL_RCVQS');
+      await alice.close();
+      const again = await world.party(serversOf([own]), { path: file });
+      await again.agent.subscribeAll();
+      expect(again.recorder.events.filter((e) => e.type === 'ERRS' || e.type === 'DEL_CONNS')).toEqual([]);
+      expect(await rows(again, 'agent_snd_deliveries')).toBe(1);
+    });
+
     it('goes on after a restart', async () => {
       const relay = await world.relay();
       const file = world.newPath();
