@@ -26,8 +26,8 @@ const update = prepare<{
 );
 
 /**
- * Notes the versions that a peer offers in a message (50, section 1.5). The agreed version never goes down; when it
- * comes to know post-quantum encryption, a connection with a contact turns that on.
+ * Notes the versions that a peer offers in a message (50, section 1.5). The agreed version never goes down. A
+ * connection with a contact that knows post-quantum encryption turns that on: also one that a group arranged.
  */
 export async function updatePeerVersions(
   ctx: ChatContext,
@@ -36,18 +36,16 @@ export async function updatePeerVersions(
   peer: ChatVersionRange,
 ): Promise<ConnectionRow> {
   const version = updatedChatVersion(chatVersion(row.conn_chat_version), peer);
+  const enablePq =
+    row.conn_type === 'contact' && version >= ChatV.Compression && (row.pq_support === 0 || row.pq_encryption === 0);
   if (
+    !enablePq &&
     version === row.conn_chat_version &&
     peer.min === row.peer_chat_min_version &&
     peer.max === row.peer_chat_max_version
   ) {
     return row;
   }
-  const enablePq =
-    row.conn_type === 'contact' &&
-    version > row.conn_chat_version &&
-    version >= ChatV.Compression &&
-    (row.pq_support === 0 || row.pq_encryption === 0);
   const updated = {
     ...row,
     conn_chat_version: version,
