@@ -9,7 +9,7 @@ import { listCommands } from './group-lists.js';
 import { memberJoined, memberLinkCreated } from './handshake.js';
 import { inviteCommands, receiveInvitation } from './invite.js';
 import { deleteFromGroup, deleteTimedGroup, reactInGroup, updateGroupItem } from './item-commands.js';
-import { joinCommands } from './join.js';
+import { joinCommands, resumeJoins } from './join.js';
 import { joinedByLink, linkInvitation } from './join-link.js';
 import { deleteGroupCommand, leavingCommands } from './leaving.js';
 import { acceptFunction, linkRequest } from './link-requests.js';
@@ -91,4 +91,5 @@ export const groups: Capability = {
       sendToGroupChat(ctx, user, ref.chatId, ref.chatScope, messages, options),
   },
   timedDelete: { group: deleteTimedGroup },
+  onStart: resumeJoins,
 };

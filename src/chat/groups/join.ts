@@ -1,3 +1,4 @@
+import { AgentError } from '../../agent/index.js';
 import type { ApiResponse, Contact, GroupInfo, GroupMember, MsgFilter, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { linkAsyncCommand, storeAsyncCommand } from '../connections/async.js';
@@ -20,7 +21,12 @@ interface ReceivedInvitation {
   readonly connRequest: string;
 }
 
-async function receivedInvitation(tx: Tx, user: User, groupId: number): Promise<ReceivedInvitation> {
+async function receivedInvitation(
+  tx: Tx,
+  user: User,
+  groupId: number,
+  status: 'invited' | 'accepted' = 'invited',
+): Promise<ReceivedInvitation> {
   const row = await tx.db
     .selectFrom('groups')
     .select('inv_queue_info')
@@ -30,7 +36,7 @@ async function receivedInvitation(tx: Tx, user: User, groupId: number): Promise<
   if (row === undefined) throw storeFailure({ type: 'groupNotFound', groupId });
   if (row.inv_queue_info === null) throw storeFailure({ type: 'groupInvitationNotFound' });
   const group = await getGroup(tx, user, groupId);
-  if (group.membership.memberStatus !== 'invited') throw storeFailure({ type: 'groupAlreadyJoined' });
+  if (group.membership.memberStatus !== status) throw storeFailure({ type: 'groupAlreadyJoined' });
   const host = await findHost(tx, user, groupId);
   if (host === undefined) throw storeFailure({ type: 'groupInvitationNotFound' });
   const contact = host.memberContactId === undefined ? undefined : await findContact(tx, user, host.memberContactId);
@@ -52,26 +58,68 @@ async function joinGroup(ctx: ChatContext, user: User, groupId: number, enableNt
       if (enableNtfs !== 'all') await updateGroupRow(tx, groupId, { enable_ntfs: enableNtfs });
       return { ...invitation, connId };
     });
-    try {
-      await ctx.agent.joinConnection({
-        userId: Number(user.agentUserId),
-        connId: start.connId,
-        link: start.connRequest,
-        info: acceptInfo(ctx, start.group),
-        pqSupport: false,
-      });
-    } catch (error) {
+    return finishJoin(ctx, user, start);
+  });
+}
+
+interface StartedJoin extends ReceivedInvitation {
+  readonly connId: string;
+}
+
+async function finishJoin(ctx: ChatContext, user: User, start: StartedJoin): Promise<ApiResponse> {
+  const { groupId } = start.group;
+  try {
+    await ctx.agent.joinConnection({
+      userId: Number(user.agentUserId),
+      connId: start.connId,
+      link: start.connRequest,
+      info: acceptInfo(ctx, start.group),
+      pqSupport: false,
+    });
+  } catch (error) {
+    // The agent had joined before the process ended.
+    if (!isJoined(error)) {
       await ctx.store.transaction((tx) => setStatuses(ctx, tx, start, 'invited'));
       throw error;
     }
-    return ctx.store.transaction(async (tx) => {
-      await markInvitationItem(ctx, tx, user, start.contact, groupId, 'accepted');
-      // The invitation may have been repeated meanwhile, with another role.
-      const group = await getGroup(tx, user, groupId);
-      const membership: GroupMember = { ...group.membership, memberStatus: 'accepted' };
-      return { type: 'userAcceptedGroupSent', user, groupInfo: { ...group, membership } };
-    });
+  }
+  return ctx.store.transaction(async (tx) => {
+    await markInvitationItem(ctx, tx, user, start.contact, groupId, 'accepted');
+    // The invitation may have been repeated meanwhile, with another role.
+    const group = await getGroup(tx, user, groupId);
+    const membership: GroupMember = { ...group.membership, memberStatus: 'accepted' };
+    return { type: 'userAcceptedGroupSent', user, groupInfo: { ...group, membership } };
   });
+}
+
+function isJoined(error: unknown): boolean {
+  return error instanceof AgentError && error.json.type === 'CMD' && error.json.cmdErr.type === 'PROHIBITED';
+}
+
+/** Goes on with joins that the end of the process has interrupted: their groups count as accepted, and nobody else would. */
+export async function resumeJoins(ctx: ChatContext): Promise<void> {
+  const { rows } = await ctx.store.read((tx) =>
+    tx.execute<{ group_id: number; user_id: number; agent_conn_id: string }>(
+      `SELECT g.group_id, g.user_id, c.agent_conn_id FROM groups g
+       JOIN group_members own ON own.group_id = g.group_id AND own.member_category = 'user' AND own.member_status = 'accepted'
+       JOIN group_members host ON host.group_id = g.group_id AND host.member_category = 'host'
+       JOIN connections c ON c.group_member_id = host.group_member_id AND c.conn_status = 'new'
+       WHERE g.inv_queue_info IS NOT NULL ORDER BY g.group_id`,
+      [],
+    ),
+  );
+  await Promise.all(
+    rows.map(async ({ group_id: groupId, user_id: userId, agent_conn_id: connId }) => {
+      const user = ctx.users.get(userId);
+      if (user === undefined) return;
+      const join = ctx.locks.run(`group:${groupId}`, async () => {
+        const start = await ctx.store.read((tx) => receivedInvitation(tx, user, groupId, 'accepted'));
+        await finishJoin(ctx, user, { ...start, connId });
+      });
+      // What fails can be joined again by the user.
+      await join.catch(() => {});
+    }),
+  );
 }
 
 function acceptInfo(ctx: ChatContext, group: GroupInfo): Uint8Array {
