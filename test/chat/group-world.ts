@@ -98,6 +98,10 @@ export class Actor {
     this.#contacts.set(other.name, contactId);
   }
 
+  hasContact(other: Actor): boolean {
+    return this.#contacts.has(other.name);
+  }
+
   contactId(other: Actor): number {
     const id = this.#contacts.get(other.name);
     if (id === undefined) throw new Error(`${this.name} has no contact ${other.name}`);
