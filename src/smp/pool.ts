@@ -1,5 +1,6 @@
-import { type Clock, type Logger, type RandomSource, randomInt } from '../core/index.js';
+import type { Clock, Logger, RandomSource } from '../core/index.js';
 import type { VersionRange } from '../wire/index.js';
+import { Backoff } from './backoff.js';
 import { SmpClient } from './client.js';
 import type { RequestOptions, SmpEvent } from './client-types.js';
 import { formatFailure, isHostFailure, isTemporaryFailure, networkFailure, SmpClientError } from './failures.js';
@@ -51,37 +52,6 @@ interface State<Q extends PoolQueue> {
   failed: { readonly at: number; readonly error: SmpClientError } | undefined;
   /** The resubscribe worker runs; wakes early when aborted. */
   worker: AbortController | undefined;
-}
-
-/** Part by which a delay is varied either way, so that the clients of a relay that was down do not return as one. */
-const jitter = 0.2;
-
-/** When the worker tries again (20-smp.md, section 12.7): in vain for longer, the rarer. */
-class Backoff {
-  readonly #config: NetworkConfig['reconnect'];
-  readonly #random: RandomSource;
-  #delay: number;
-  #elapsed = 0;
-
-  constructor(config: NetworkConfig['reconnect'], random: RandomSource) {
-    this.#config = config;
-    this.#random = random;
-    this.#delay = config.initial;
-  }
-
-  /** The next delay in milliseconds. */
-  next(): number {
-    const delay = this.#delay;
-    this.#elapsed += delay;
-    if (this.#elapsed >= this.#config.increaseAfter) this.#delay = Math.min(delay * 1.5, this.#config.max);
-    const varied = 1 - jitter + (randomInt(this.#random, 1001) / 1000) * 2 * jitter;
-    return delay * varied;
-  }
-
-  reset(): void {
-    this.#delay = this.#config.initial;
-    this.#elapsed = 0;
-  }
 }
 
 function clientError(e: unknown): SmpClientError {

@@ -1,4 +1,4 @@
-import { type BoxKey, boxKey, dh, generateKeyPair, type PublicKey, sha3_384 } from '../../crypto/index.js';
+import { type BoxKey, boxKey, dh } from '../../crypto/index.js';
 import {
   cmdError,
   decodeCommand,
@@ -8,7 +8,6 @@ import {
   maxSendBody,
   openForwardedCommand,
   openRelayForward,
-  type QueueMode,
   type RawTransmission,
   type SmpCommand,
   type SmpCommandName,
@@ -20,31 +19,15 @@ import {
   sealRelayResponse,
   smpRange,
 } from '../../smp/index.js';
-import { equalBytes, isInRange } from '../../wire/index.js';
+import { isInRange } from '../../wire/index.js';
 import { countLabel } from '../metrics.js';
+import { authError, type Context, fail, type Of, ok } from './command-context.js';
 import { acknowledges } from './delivery.js';
+import { createQueue, idAttempts, newNotifier } from './new-queue.js';
 import { forwardKey, type Peer } from './peer.js';
 import type { RelayState } from './state.js';
-import type { QueueNotifier, QueueRecord, StoredMessage, StoredQueueMode } from './storage.js';
-import { checkCredentials, samePassword, verifyCommand } from './verify.js';
-
-/** What a command is executed with. */
-interface Context {
-  readonly state: RelayState;
-  /** The connection that the command came on: a proxy's for forwarded commands. */
-  readonly peer: Peer;
-  /** Of the command: for forwarded ones not that of the connection. */
-  readonly version: SmpVersion;
-  readonly corrId: Uint8Array;
-  /** Deliveries that go out after the answers to the whole block. */
-  readonly afterwards: (() => Promise<void>)[];
-}
-
-type Of<N extends SmpCommandName> = Extract<SmpCommand, { cmd: N }>;
-
-const ok: SmpMessage = { msg: 'OK' };
-const fail = (error: SmpError): SmpMessage => ({ msg: 'ERR', error });
-const authError = fail({ type: 'AUTH' });
+import type { QueueRecord, StoredMessage } from './storage.js';
+import { checkCredentials, verifyCommand } from './verify.js';
 
 /** Commands on a queue that exists and that the client may execute: one entry per command. */
 const queueCommands: {
@@ -121,9 +104,6 @@ const allowedWhenBlocked: ReadonlySet<SmpCommandName> = new Set<SmpCommandName>(
 /** Commands that a sender may have forwarded by a proxy. */
 const forwardable: ReadonlySet<SmpCommandName> = new Set<SmpCommandName>(['SEND', 'SKEY', 'LKEY', 'LGET']);
 
-/** How often a new random id is tried when one is taken. */
-const idAttempts = 3;
-
 const dayMs = 86_400_000;
 
 /**
@@ -193,87 +173,6 @@ function isQueueCommand(command: SmpCommand): command is Of<keyof typeof queueCo
 async function touch({ storage, clock }: RelayState, queue: QueueRecord): Promise<void> {
   const day = Math.floor(clock.now() / dayMs);
   if (queue.updatedDay !== day) await storage.touchQueue(queue.recipientId, day);
-}
-
-// --- NEW ---
-
-const modes: Readonly<Record<QueueMode, StoredQueueMode>> = { messaging: 'M', contact: 'C' };
-
-function newNotifier(
-  state: RelayState,
-  keys: { readonly authKey: QueueNotifier['key']; readonly dhKey: PublicKey<'x25519'> },
-): { notifier: QueueNotifier; relayDhKey: PublicKey<'x25519'> } | undefined {
-  const pair = generateKeyPair('x25519', state.random);
-  try {
-    const dhSecret = dh(keys.dhKey, pair.privateKey);
-    const notifier = { notifierId: state.random.bytes(idSize), key: keys.authKey, dhSecret };
-    return { notifier, relayDhKey: pair.publicKey };
-  } catch {
-    return undefined;
-  }
-}
-
-async function createQueue(c: Context, command: Of<'NEW'>): Promise<SmpMessage> {
-  const { state, peer, corrId } = c;
-  const { settings, random, storage } = state;
-  const { queueReq } = command;
-  if (!settings.newQueues) return authError;
-  if (settings.password !== undefined && !samePassword(settings.password, command.basicAuth)) return authError;
-  if (command.subMode === 'subscribe' && peer.subscriptions.size >= settings.maxSubscriptions) {
-    return fail({ type: 'QUOTA' });
-  }
-  const link = queueReq?.link;
-  if (link !== undefined && !equalBytes(link.senderId, sha3_384(corrId).subarray(0, idSize))) {
-    return fail(cmdError('PROHIBITED'));
-  }
-  const pair = generateKeyPair('x25519', random);
-  let rcvDhSecret: Uint8Array;
-  try {
-    rcvDhSecret = dh(command.rcvDhKey, pair.privateKey);
-  } catch {
-    return fail({ type: 'CRYPTO' });
-  }
-  for (let attempt = 0; attempt < idAttempts; attempt++) {
-    const notifier = command.notifier === undefined ? undefined : newNotifier(state, command.notifier);
-    if (command.notifier !== undefined && notifier === undefined) return fail({ type: 'CRYPTO' });
-    const record: QueueRecord = {
-      recipientId: random.bytes(idSize),
-      recipientKeys: [command.rcvAuthKey],
-      rcvDhSecret,
-      senderId: link === undefined ? random.bytes(idSize) : Uint8Array.from(link.senderId),
-      senderKey: undefined,
-      mode: queueReq === undefined ? undefined : modes[queueReq.mode],
-      linkId: linkIdFor(queueReq, () => random.bytes(idSize)),
-      notifier: notifier?.notifier,
-      status: { kind: 'active' },
-      updatedDay: Math.floor(state.clock.now() / dayMs),
-    };
-    const linkData =
-      link === undefined ? undefined : { fixed: Uint8Array.from(link.fixed), user: Uint8Array.from(link.user) };
-    if (!(await storage.createQueue({ record, linkData, clientIds: link !== undefined }))) continue;
-    if (command.subMode === 'subscribe') state.delivery.subscribe(peer, record.recipientId);
-    return {
-      msg: 'IDS',
-      rcvId: record.recipientId,
-      sndId: record.senderId,
-      relayDhKey: pair.publicKey,
-      queueMode: queueReq?.mode,
-      linkId: record.linkId,
-      serviceId: undefined,
-      notifier:
-        notifier === undefined
-          ? undefined
-          : { notifierId: notifier.notifier.notifierId, relayDhKey: notifier.relayDhKey },
-    };
-  }
-  // Ids that the client chose stay taken however often it is tried.
-  return link === undefined ? fail({ type: 'INTERNAL' }) : authError;
-}
-
-/** The link id of a new queue: a contact address brings its own, a messaging queue gets one. */
-function linkIdFor(request: Of<'NEW'>['queueReq'], fresh: () => Uint8Array): Uint8Array | undefined {
-  if (request?.link === undefined) return undefined;
-  return request.mode === 'contact' ? Uint8Array.from(request.link.linkId) : fresh();
 }
 
 // --- links ---
