@@ -56,6 +56,7 @@ export interface Deferred<T> {
   reject(error: unknown): void;
 }
 
+/** A promise with its `resolve` and `reject`, for those who learn the result elsewhere. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: unknown) => void;

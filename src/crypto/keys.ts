@@ -268,6 +268,7 @@ export function formatPublicKey(key: PublicKey): string {
   return base64url(encodePublicKey(key));
 }
 
+/** Parses base64url of the SPKI DER of one of the accepted algorithms. @throws DecodeError */
 export function parsePublicKey<A extends KeyAlgorithm>(s: string, field: string, accept: readonly A[]): PublicKey<A> {
   return decodePublicKey(decodeBase64url(s, field), field, accept);
 }
@@ -277,6 +278,7 @@ export function formatPrivateKey(key: PrivateKey): string {
   return base64url(encodePrivateKey(key));
 }
 
+/** Parses base64url of the PKCS #8 DER of one of the accepted algorithms. @throws DecodeError */
 export function parsePrivateKey<A extends KeyAlgorithm>(s: string, field: string, accept: readonly A[]): PrivateKey<A> {
   return decodePrivateKey(decodeBase64url(s, field), field, accept);
 }

@@ -41,6 +41,7 @@ export function randomCryptoFileArgs(random: RandomSource = systemRandom): Crypt
   return { fileKey: random.bytes(32), fileNonce: random.bytes(boxNonceSize) };
 }
 
+/** Key and nonce as the bot API has them: base64url. */
 export function cryptoFileArgsToJson(args: CryptoFileArgs): CryptoFileArgsJson {
   return { fileKey: base64url(args.fileKey), fileNonce: base64url(args.fileNonce) };
 }
@@ -55,11 +56,13 @@ export function cryptoFileArgsFromJson(json: CryptoFileArgsJson): CryptoFileArgs
   return { fileKey, fileNonce };
 }
 
+/** A file with its key, as the bot API has it. */
 export function cryptoFileToJson(file: CryptoFile): CryptoFileJson {
   const { filePath, cryptoArgs } = file;
   return cryptoArgs === undefined ? { filePath } : { filePath, cryptoArgs: cryptoFileArgsToJson(cryptoArgs) };
 }
 
+/** Reads {@link cryptoFileToJson}'s form. @throws DecodeError for a key or nonce that is none */
 export function cryptoFileFromJson(json: CryptoFileJson): CryptoFile {
   const { filePath, cryptoArgs } = json;
   return cryptoArgs === undefined ? { filePath } : { filePath, cryptoArgs: cryptoFileArgsFromJson(cryptoArgs) };

@@ -85,6 +85,7 @@ export function writeSignedKey(w: Writer, signed: SignedKey<KeyAlgorithm>): void
   w.large(signed.der);
 }
 
+/** Reads a signed key of one of the accepted algorithms; the signature is not checked. @throws DecodeError */
 export function readSignedKey<A extends KeyAlgorithm>(r: Reader, field: string, accept: readonly A[]): SignedKey<A> {
   return decodeSignedKey(r.large(field), field, accept);
 }
@@ -95,6 +96,7 @@ export interface CertificateChainKey {
   readonly signedKey: SignedKey;
 }
 
+/** A chain of certificates and the key that its leaf signed. */
 export function writeCertificateChainKey(w: Writer, value: CertificateChainKey): void {
   writeCertificateChain(w, value.chain);
   writeSignedKey(w, value.signedKey);

@@ -50,6 +50,7 @@ export function writeE2EParams(w: Writer, p: E2EParams): void {
   if (p.version >= pqE2EVersion) w.maybe(p.kem, writeKemParams);
 }
 
+/** Reads {@link writeE2EParams}'s form. @throws DecodeError */
 export function readE2EParams(r: Reader): E2EParams {
   const version = r.u16('e2e.version');
   const keys = readKeys(r);
@@ -65,6 +66,7 @@ export function writeE2EParamsUri(w: Writer, p: E2EParamsUri): void {
   w.maybe(p.kem, writeKemParams);
 }
 
+/** Reads {@link writeE2EParamsUri}'s form. @throws DecodeError */
 export function readE2EParamsUri(r: Reader): E2EParamsUri {
   const versions = readVersionRange(r, 'e2e.versions');
   const keys = readKeys(r);

@@ -34,6 +34,7 @@ export function countLabel(counts: Map<string, number>, label: string): void {
   counts.set(label, (counts.get(label) ?? 0) + 1);
 }
 
+/** The counters of a relay: numbers only, no ids and no addresses. */
 export function createRelayMetrics(registry = new Registry()): RelayMetrics {
   const registers = [registry];
   const counts: RelayCounts = {

@@ -101,10 +101,12 @@ export function readFlags(r: Reader): MsgFlags {
   }
 }
 
+/** The two encrypted parts of a short link's data: fixed and user data (20-smp.md, section 6). */
 export function writeLinkData(w: Writer, data: LinkData): void {
   w.large(data.fixed).large(data.user);
 }
 
+/** Reads {@link writeLinkData}'s form; the parts are views of the input. @throws DecodeError */
 export function readLinkData(r: Reader): LinkData {
   return { fixed: r.large('fixed'), user: r.large('user') };
 }

@@ -218,6 +218,7 @@ function takeShortText(r: Reader, form: Form, field: string): string {
   return utf8String(bytes) ?? Buffer.from(bytes).toString('latin1');
 }
 
+/** The text form of a transport error, to the end of the input. @throws DecodeError */
 export function readTransportError(r: Reader, field = 'transportError'): TransportError {
   const { text, more } = word(r, field);
   if (text === 'HANDSHAKE' && more) {

@@ -74,15 +74,17 @@ export class SmpClientError extends FanionError {
   }
 }
 
-/** Shorthands. */
+/** The relay's error answer as a failure. */
 export function protocolFailure(error: SmpError): SmpClientError {
   return new SmpClientError({ type: 'protocol', error });
 }
 
+/** A failure of block, handshake or version. */
 export function transportFailure(error: TransportError, cause?: unknown): SmpClientError {
   return new SmpClientError({ type: 'transport', error }, cause);
 }
 
+/** No connection, or a broken one. */
 export function networkFailure(error: NetworkError, cause?: unknown): SmpClientError {
   return new SmpClientError({ type: 'network', error }, cause);
 }

@@ -40,6 +40,7 @@ export function queueModeChar(mode: QueueMode): 'M' | 'C' {
   return mode === 'messaging' ? 'M' : 'C';
 }
 
+/** Reads {@link queueModeChar}'s character. @throws DecodeError for others */
 export function readQueueMode(r: Reader, field = 'queueMode'): QueueMode {
   const c = r.char(field);
   if (c === 'M') return 'messaging';
@@ -88,6 +89,7 @@ function writeAddressEnd(w: Writer, a: QueueAddress): void {
   writePublicKey(w, a.dhPublicKey);
 }
 
+/** The binary form of a queue address in a link (30-agent.md, section 4.4). */
 export function writeQueueUri(w: Writer, uri: QueueUri): void {
   const { clientRange, address } = uri;
   writeVersionRange(w, clientRange);
@@ -103,6 +105,7 @@ export function writeQueueUri(w: Writer, uri: QueueUri): void {
   }
 }
 
+/** Reads {@link writeQueueUri}'s form. @throws DecodeError */
 export function readQueueUri(r: Reader): QueueUri {
   const clientRange = readClientRange(r);
   const server = readServer(r, 'smp');
@@ -116,6 +119,7 @@ function readClientRange(r: Reader): VersionRange<SmpClientVersion> {
   return { min: smpClientVersion(min), max: smpClientVersion(max) };
 }
 
+/** The binary form of a queue address in agent messages; the layout follows its version (30-agent.md, section 4.4). */
 export function writeQueueInfo(w: Writer, info: QueueInfo): void {
   const { clientVersion, address } = info;
   w.u16(clientVersion);
@@ -127,6 +131,7 @@ export function writeQueueInfo(w: Writer, info: QueueInfo): void {
   else if (clientVersion === SmpClientV.SenderSecures && address.queueMode === 'messaging') w.bool(true);
 }
 
+/** Reads {@link writeQueueInfo}'s form. @throws DecodeError */
 export function readQueueInfo(r: Reader): QueueInfo {
   const clientVersion = smpClientVersion(r.u16('clientVersion'));
   const server = clientVersion < SmpClientV.MultipleHosts ? readLegacyServer(r, 'smp') : readServer(r, 'smp');

@@ -19,6 +19,7 @@ function isCompatible(a: VersionRange, b: VersionRange): boolean {
   return a.min <= b.max && b.min <= a.max;
 }
 
+/** Whether the version lies in the range; both ends belong to it. */
 export function isInRange(version: number, range: VersionRange): boolean {
   return range.min <= version && version <= range.max;
 }
@@ -30,10 +31,12 @@ export function agreeVersion<V extends number>(ours: VersionRange<V>, theirs: Ve
   return ours.max;
 }
 
+/** Two 16-bit numbers: lowest and highest version. */
 export function writeVersionRange(w: Writer, range: VersionRange): void {
   w.u16(range.min).u16(range.max);
 }
 
+/** Reads {@link writeVersionRange}'s form. @throws DecodeError, also when the ends are the wrong way round */
 export function readVersionRange(r: Reader, field: string): VersionRange {
   const min = r.u16(field);
   const max = r.u16(field);

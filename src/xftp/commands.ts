@@ -31,6 +31,7 @@ export type XftpResponse =
 const writeKey = (w: Writer, key: XftpAuthKey): void => writePublicKey(w, key);
 const readKey = (r: Reader): XftpAuthKey => readPublicKey(r, 'rcvKey', authAlgorithms);
 
+/** The bytes of a command as they stand in a transmission (40-xftp, section 2.2). */
 export function encodeXftpCommand(command: XftpCommand): Uint8Array {
   return encode((w) => {
     switch (command.type) {

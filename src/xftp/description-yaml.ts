@@ -1,14 +1,12 @@
 import { isMap, isScalar, isSeq, parseDocument, type Scalar, stringify, type YAMLMap } from 'yaml';
 import { cbNonce, decodePrivateKey, encodePrivateKey } from '../crypto/index.js';
-import { base64url, DecodeError, decodeBase64url, equalBytes } from '../wire/index.js';
+import { base64url, DecodeError, decodeBase64url, equalBytes, formatFileSize, parseFileSize } from '../wire/index.js';
 import {
   type FileChunk,
   type FileDescription,
   type FileParty,
   type FileRedirect,
   type FileReplica,
-  formatFileSize,
-  parseFileSize,
   validateFileDescription,
 } from './description.js';
 import { compareServers, normalServerAddress } from './servers.js';

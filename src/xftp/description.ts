@@ -43,27 +43,6 @@ export interface FileDescription {
   readonly redirect?: FileRedirect;
 }
 
-const units = [
-  ['gb', 1024 ** 3],
-  ['mb', 1024 ** 2],
-  ['kb', 1024],
-] as const;
-
-/** `4mb`, `64kb`, `100`: with the largest unit that divides the size. */
-export function formatFileSize(size: number): string {
-  for (const [name, unit] of units) if (size > 0 && size % unit === 0) return `${size / unit}${name}`;
-  return String(size);
-}
-
-export function parseFileSize(text: string, field = 'fileSize'): number {
-  const m = /^(\d{1,16})(kb|mb|gb)?$/.exec(text);
-  if (m === null) throw new DecodeError(field, 'not a file size', 0);
-  const unit = units.find(([name]) => name === m[2])?.[1] ?? 1;
-  const size = Number(m[1]) * unit;
-  if (!Number.isSafeInteger(size)) throw new DecodeError(field, 'too large', 0);
-  return size;
-}
-
 /**
  * Checks what the text form cannot express: chunks are numbered 1 to n in order, their sizes add up.
  * @throws DecodeError that names what is wrong

@@ -47,6 +47,7 @@ export function formatXftpError(error: XftpError): string {
   }
 }
 
+/** Parses the text after `ERR ` (40-xftp, section 2.5). @throws DecodeError */
 export function parseXftpError(text: string): XftpError {
   const plain = plainErrors.find((e) => e === text);
   if (plain !== undefined) return { type: plain };
@@ -118,14 +119,17 @@ export function responseError(respErr: string, cause?: unknown): XftpClientError
   return new XftpClientError({ type: 'BROKER', brokerErr: { type: 'RESPONSE', respErr } }, undefined, cause);
 }
 
+/** No connection to the server, or a broken one: temporary for the agent. */
 export function networkError(message: string, cause?: unknown): XftpClientError {
   return new XftpClientError({ type: 'BROKER', brokerErr: { type: 'NETWORK' } }, message, cause);
 }
 
+/** The server did not answer in time: temporary for the agent. */
 export function timeoutError(message: string): XftpClientError {
   return new XftpClientError({ type: 'BROKER', brokerErr: { type: 'TIMEOUT' } }, message);
 }
 
+/** The handshake failed, or what came over the connection is no XFTP: permanent for the agent. */
 export function transportError(transportErr: TransportError, message?: string, cause?: unknown): XftpClientError {
   return new XftpClientError({ type: 'BROKER', brokerErr: { type: 'TRANSPORT', transportErr } }, message, cause);
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encodePublicKey, generateKeyPair } from '../crypto/index.js';
-import { DecodeError } from '../wire/index.js';
+import { DecodeError, formatFileSize, parseFileSize } from '../wire/index.js';
 import {
   bareXftpError,
   decodeServerHello,
@@ -20,11 +20,9 @@ import {
   type FileDescription,
   formatFileDescription,
   formatFileLink,
-  formatFileSize,
   layOutChunks,
   parseFileDescription,
   parseFileLink,
-  parseFileSize,
   planEncryption,
   prepareChunkSizes,
   readClientHelloBlock,

@@ -38,6 +38,7 @@ export function decodeServerHello(content: Uint8Array): XftpServerHello {
   }));
 }
 
+/** The content of the client's hello, without the padding of its block. */
 export function encodeClientHello(hello: XftpClientHello): Uint8Array {
   return encode((w) => {
     w.u16(hello.version).str(hello.keyHash);

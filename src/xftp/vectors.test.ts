@@ -15,7 +15,7 @@ import {
   signKey,
   verifySignedKey,
 } from '../crypto/index.js';
-import { hex } from '../wire/index.js';
+import { formatFileSize, hex, parseFileSize } from '../wire/index.js';
 import {
   bareXftpError,
   clientHelloBlock,
@@ -34,10 +34,8 @@ import {
   encryptFile,
   formatFileDescription,
   formatFileLink,
-  formatFileSize,
   parseFileDescription,
   parseFileLink,
-  parseFileSize,
   planEncryption,
   prepareChunkSizes,
   unpadBlock,

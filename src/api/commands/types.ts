@@ -570,6 +570,7 @@ export type SupportedCommand = { [T in CommandTag]: CommandOf<T> }[CommandTag];
 /** What the grammar makes of a command string. The engine's handlers are keyed by `tag`. */
 export type ParsedCommand = SupportedCommand | UnsupportedCommand;
 
+/** Whether the command parses, so that clients get the right error, but is never executed. */
 export function isUnsupported(command: ParsedCommand): command is UnsupportedCommand {
   return (unsupportedTags as readonly string[]).includes(command.tag);
 }

@@ -75,6 +75,7 @@ export function isKnownReaction(reaction: MsgReaction): boolean {
   return reaction.type === 'emoji' && typeof reaction.emoji === 'string' && knownEmoji.has(reaction.emoji);
 }
 
+/** JSON of a reaction that the API sends: {@link isKnownReaction}. */
 export function knownReaction(p: CommandInput): MsgReaction {
   return p.json('a reaction', (v) => {
     const reaction = decoder<MsgReaction>('MsgReaction')(v);

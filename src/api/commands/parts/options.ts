@@ -38,6 +38,7 @@ export function incognitoWord(p: CommandInput): boolean {
   );
 }
 
+/** `count=N`, `initial=N`, or `after=`, `before=`, `around=` an item and ` count=N`. */
 export function chatPagination(p: CommandInput): ChatPagination {
   const type = p.keyword({
     'count=': 'last',
@@ -53,6 +54,7 @@ export function chatPagination(p: CommandInput): ChatPagination {
   return { type, itemId, count: p.number() };
 }
 
+/** `count=N`, or `after=` or `before=` a time and ` count=N`. */
 export function timePagination(p: CommandInput): TimePagination {
   const type = p.keyword({ 'count=': 'last', 'after=': 'after', 'before=': 'before' } as const);
   if (type === 'last') return { type, count: p.number() };
