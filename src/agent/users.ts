@@ -2,7 +2,7 @@ import type { Tx } from '../store/index.js';
 import type { AgentContext } from './context.js';
 import { type Deletion, finishUser } from './deletion/deletion.js';
 import { AgentError, cmdError } from './errors.js';
-import { loadConn, saveConn } from './rows/connections.js';
+import { findConn, loadConn, saveConn } from './rows/connections.js';
 import { connKind } from './state/connection.js';
 import type { ConnId, UserId, UserServers } from './types.js';
 
@@ -26,8 +26,8 @@ export async function deleteUser(
   const ids = conns.map((c) => c.conn_id);
   if (!deleteQueues) {
     for (const connId of ids) {
-      const conn = await loadConn(ctx, tx, connId).catch(() => undefined);
-      if (conn === undefined) continue;
+      const conn = await findConn(ctx, tx, connId);
+      if (conn === undefined || conn.deleted) continue;
       tx.onCommit(() => {
         for (const rq of conn.rcvQueues) ctx.subscriptions.remove(userId, rq);
         ctx.deliveries.removeOf(connId);

@@ -4,7 +4,7 @@ import { type AgentContext, raise } from '../context.js';
 import { prohibited, queueError } from '../errors.js';
 import { receiveQkey } from '../rotation/recipient.js';
 import { receiveQadd, receiveQuse } from '../rotation/sender.js';
-import { loadConn } from '../rows/connections.js';
+import { findConn } from '../rows/connections.js';
 import { enqueueMessage } from '../sending/enqueue.js';
 import { type Conn, connKind, type RcvQueue } from '../state/connection.js';
 import { AgentV } from '../versions.js';
@@ -86,8 +86,10 @@ async function onMessage(
   const { meta, arrival, hash } = received;
   const result = await raise(ctx, tx, { type: 'MSG', connId, meta, flags: arrival.flags, body });
   if (result?.receipt !== true) return;
-  const now = await loadConn(ctx, tx, connId).catch(() => undefined);
-  if (now === undefined || connKind(now) !== 'duplex' || now.agentVersion < AgentV.DeliveryReceipts) return;
+  // The handler may have deleted it.
+  const now = await findConn(ctx, tx, connId);
+  if (now === undefined || now.deleted || connKind(now) !== 'duplex' || now.agentVersion < AgentV.DeliveryReceipts)
+    return;
   const receipt = { sndMsgId: meta.sndMsgId, msgHash: hash, info: new Uint8Array() };
   await ctx.receipts.send(tx, now, receipt);
 }

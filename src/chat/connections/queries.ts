@@ -53,9 +53,15 @@ const knownConnections = new WeakMap<
 const maxKnownConnections = 2000;
 
 export async function connectionById(tx: Tx, userId: number, connId: number): Promise<ConnectionRow> {
-  const row = await byId.first(tx, { connId });
-  if (row === undefined || row.user_id !== userId) throw storeFailure({ type: 'connectionNotFoundById', connId });
+  const row = await findConnectionById(tx, userId, connId);
+  if (row === undefined) throw storeFailure({ type: 'connectionNotFoundById', connId });
   return row;
+}
+
+/** As {@link connectionById}; undefined when there is none. */
+export async function findConnectionById(tx: Tx, userId: number, connId: number): Promise<ConnectionRow | undefined> {
+  const row = await byId.first(tx, { connId });
+  return row?.user_id === userId ? row : undefined;
 }
 
 /** All connections of a contact. */

@@ -12,12 +12,12 @@ import type {
   User,
 } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
-import { connectionById } from '../connections/queries.js';
+import { findConnectionById } from '../connections/queries.js';
 import { agentIdView } from '../connections/view.js';
 import { findContact } from '../contacts/queries.js';
 import type { ChatContext } from '../engine/context.js';
 import { viewGroupItem } from '../groups/items.js';
-import { findGroup, getMemberById } from '../groups/queries.js';
+import { findGroup, findMemberById } from '../groups/queries.js';
 import { viewDirectItem } from '../items/create.js';
 import { findItem } from '../items/queries.js';
 import { fileStatusOf } from '../items/status.js';
@@ -125,7 +125,7 @@ export async function sndTransfers(
 ): Promise<SndFileTransfer[]> {
   const transfers: SndFileTransfer[] = [];
   for (const row of rows) {
-    const connection = await connectionById(tx, user.userId, row.connection_id).catch(() => undefined);
+    const connection = await findConnectionById(tx, user.userId, row.connection_id);
     if (connection === undefined) continue;
     transfers.push({
       fileId: file.file_id,
@@ -147,7 +147,7 @@ export async function sndTransfers(
 
 async function recipientName(tx: Tx, user: User, file: FileRow, row: SndFileRow): Promise<string> {
   if (row.group_member_id !== null) {
-    return (await getMemberById(tx, user, row.group_member_id).catch(() => undefined))?.localDisplayName ?? '';
+    return (await findMemberById(tx, user, row.group_member_id))?.localDisplayName ?? '';
   }
   if (file.contact_id === null) return '';
   return (await findContact(tx, user, file.contact_id))?.localDisplayName ?? '';

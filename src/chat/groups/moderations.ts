@@ -1,6 +1,6 @@
 import type { GroupMember, User } from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
-import { getMemberById } from './queries.js';
+import { findMemberById } from './queries.js';
 
 /** A message was moderated before it came (60, section 8.3). */
 export interface Moderation {
@@ -64,6 +64,6 @@ export async function takeModeration(
     .deleteFrom('chat_item_moderations')
     .where('chat_item_moderation_id', '=', row.chat_item_moderation_id)
     .execute();
-  const moderator = await getMemberById(tx, user, row.moderator_member_id).catch(() => undefined);
+  const moderator = await findMemberById(tx, user, row.moderator_member_id);
   return moderator === undefined ? undefined : { moderator, moderatedAt: row.moderated_at };
 }

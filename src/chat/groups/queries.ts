@@ -163,11 +163,15 @@ export async function groupIdOfMember(tx: Tx, user: User, groupMemberId: number)
 
 /** The member with its connection, in whatever group; `groupMemberNotFound`. */
 export async function getMemberById(tx: Tx, user: User, groupMemberId: number): Promise<GroupMember> {
+  const member = await findMemberById(tx, user, groupMemberId);
+  if (member === undefined) throw storeFailure({ type: 'groupMemberNotFound', groupMemberId });
+  return member;
+}
+
+/** As {@link getMemberById}; undefined when there is none. */
+export async function findMemberById(tx: Tx, user: User, groupMemberId: number): Promise<GroupMember | undefined> {
   const row = await memberById.first(tx, { id: groupMemberId });
-  if (row === undefined || row.user_id !== user.userId) {
-    throw storeFailure({ type: 'groupMemberNotFound', groupMemberId });
-  }
-  return readMember(tx, user, row);
+  return row === undefined || row.user_id !== user.userId ? undefined : readMember(tx, user, row);
 }
 
 /** The member of this group; `groupMemberNotFound`. */

@@ -18,7 +18,7 @@ import type { GroupMessage, GroupMessageHandler } from './group-message.js';
 import { emitGroupItem } from './items.js';
 import { loadMember, type MemberEntity, messageError, withVersions } from './member-loading.js';
 import { forwardedEvents, groupMessages } from './message-table.js';
-import { findMemberByMemberId, getMemberById } from './queries.js';
+import { findMemberById, findMemberByMemberId } from './queries.js';
 import { atLeast, isRemoved } from './roles.js';
 import { placeEvent } from './scope.js';
 import { sendToMember } from './send-member.js';
@@ -222,7 +222,7 @@ async function duplicate(
     return;
   }
   if (known.forwarded_by_group_member_id !== null && known.author_group_member_id === author.groupMemberId) {
-    const forwarder = await getMemberById(tx, user, known.forwarded_by_group_member_id).catch(() => undefined);
+    const forwarder = await findMemberById(tx, user, known.forwarded_by_group_member_id);
     if (forwarder !== undefined) {
       await sendToMember(ctx, tx, forwarder, { type: 'x.grp.mem.con', memberId: author.memberId });
     }
