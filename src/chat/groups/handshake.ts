@@ -17,7 +17,7 @@ import { preparedInvited, preparedRejected } from './join-link.js';
 import { loadMember, type MemberEntity, messageError, withConnection, withVersions } from './member-loading.js';
 import { featureAllowed } from './preferences.js';
 import { probeMember } from './probes.js';
-import { getMember, setMemberStatus, updateMemberRow } from './queries.js';
+import { findMemberById, getMember, setMemberStatus, updateMemberRow } from './queries.js';
 import { closeMemberConnection, deleteMemberRow } from './records.js';
 import { isPending, isRemoved } from './roles.js';
 import { placeEvent, updateAttention } from './scope.js';
@@ -218,11 +218,12 @@ async function introducedConnected(ctx: ChatContext, tx: Tx, entity: MemberEntit
     memberContact: await viaContact(tx, entity),
   });
   const pre = member.memberCategory === 'pre';
-  if (pre) await probeMember(ctx, tx, user, group, member);
+  if (pre) probeMember(ctx, tx, user, member);
   const inviterId = pre ? group.membership.invitedByGroupMemberId : member.invitedByGroupMemberId;
   if (inviterId === undefined) return;
-  const inviter = await getMember(tx, user, group.groupId, inviterId).catch(() => undefined);
-  if (inviter !== undefined) await sendToMember(ctx, tx, inviter, { type: 'x.grp.mem.con', memberId: member.memberId });
+  const inviter = await findMemberById(tx, user, inviterId);
+  if (inviter?.groupId === group.groupId)
+    await sendToMember(ctx, tx, inviter, { type: 'x.grp.mem.con', memberId: member.memberId });
 }
 
 /** The contact that old clients made together with a member. */

@@ -10,7 +10,7 @@ import { newProbe } from '../protocol/index.js';
 import { freeUnusedName } from '../users/names.js';
 import { deleteUnusedProfile } from '../users/profiles.js';
 import { messageWarning } from './member-loading.js';
-import { getGroup, getMemberById, updateMemberRow } from './queries.js';
+import { findGroup, findMemberById, getGroup, updateMemberRow } from './queries.js';
 import { isCurrent } from './roles.js';
 import { sendToMember } from './send-member.js';
 import { isIncognitoMembership } from './view.js';
@@ -40,29 +40,45 @@ function profilesMatch(a: LocalProfile, b: LocalProfile): boolean {
   return a.displayName === b.displayName && a.fullName === b.fullName && a.image === b.image;
 }
 
-/** Asks a member that we are connected with now whether it is one of our contacts. */
-export async function probeMember(
-  ctx: ChatContext,
-  tx: Tx,
-  user: User,
-  group: GroupInfo,
-  member: GroupMember,
-): Promise<void> {
-  const probe = newProbe(ctx.random);
-  await sendToMember(ctx, tx, member, { type: 'x.info.probe', probe });
+/** Joining comes first: what a new member is told and asked right away does not wait for probes. */
+const probeDelayMs = 60;
+
+/** Asks a member that we are connected with now whether it is one of our contacts, when this has become quiet. */
+export function probeMember(ctx: ChatContext, tx: Tx, user: User, member: GroupMember): void {
+  const run = (): Promise<void> =>
+    ctx.store.transaction(async (later) => {
+      const current = await findMemberById(later, user, member.groupMemberId);
+      const group = current === undefined ? undefined : await findGroup(later, user, current.groupId);
+      if (current === undefined || group === undefined || !isCurrent(group.membership) || !isCurrent(current)) return;
+      if (current.activeConn?.connStatus === 'ready') await probe(ctx, later, user, group, current);
+    });
+  tx.onCommit(() => {
+    ctx.clock.after(
+      probeDelayMs,
+      () => {
+        if (ctx.state.started) ctx.background('probe', run);
+      },
+      { unref: true },
+    );
+  });
+}
+
+async function probe(ctx: ChatContext, tx: Tx, user: User, group: GroupInfo, member: GroupMember): Promise<void> {
+  const text = newProbe(ctx.random);
+  await sendToMember(ctx, tx, member, { type: 'x.info.probe', probe: text });
   // Who is incognito sends a probe too, so that it cannot be told from others; nothing is compared with it.
   if (isIncognitoMembership(group)) return;
   const now = ctx.clock.now();
   const { sent_probe_id } = await tx.db
     .insertInto('sent_probes')
-    .values({ user_id: user.userId, group_member_id: member.groupMemberId, probe, created_at: now })
+    .values({ user_id: user.userId, group_member_id: member.groupMemberId, probe: text, created_at: now })
     .returning('sent_probe_id')
     .executeTakeFirstOrThrow();
   for (const contact of await matchingContacts(tx, user, member)) {
     if (!canSendTo(contact)) continue;
     const sent = await tx
       .savepoint(() =>
-        sendDirectMessage(ctx, tx, user, contact, { event: { type: 'x.info.probe.check', probeHash: hashOf(probe) } }),
+        sendDirectMessage(ctx, tx, user, contact, { event: { type: 'x.info.probe.check', probeHash: hashOf(text) } }),
       )
       .catch(() => undefined);
     if (sent === undefined) continue;
@@ -97,7 +113,7 @@ async function readPeer(
     return contact === undefined ? undefined : { type: 'contact', contact };
   }
   if (row.group_member_id === null) return undefined;
-  const member = await getMemberById(tx, user, row.group_member_id).catch(() => undefined);
+  const member = await findMemberById(tx, user, row.group_member_id);
   if (member === undefined) return undefined;
   return { type: 'member', member, group: await getGroup(tx, user, member.groupId) };
 }

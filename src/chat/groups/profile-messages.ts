@@ -45,7 +45,7 @@ export async function hostProfileReceived(ctx: ChatContext, tx: Tx, m: Message<'
   }
   const updated = await memberProfileReceived(ctx, tx, user, group, member, event.profile, undefined);
   await updateMemberRow(tx, member.groupMemberId, { xgrplinkmem_received: 1 }, ctx.clock.now());
-  await probeMember(ctx, tx, user, group, updated);
+  probeMember(ctx, tx, user, updated);
   return undefined;
 }
 
