@@ -123,6 +123,7 @@ class Running implements ApiServer {
     ]);
     grace.abort();
     for (const c of clients) c.close(1001, 'the server stops');
+    // Sleeps that are cut short reject; that is how they end here.
     const closing = new AbortController();
     await Promise.race([Promise.all(closed), this.#clock.sleep(300, closing.signal).catch(() => {})]);
     closing.abort();

@@ -66,6 +66,7 @@ export async function migrate(
     }
     await connection.commit();
   } catch (cause) {
+    // The failed migration is what counts.
     await connection.rollback().catch(() => {});
     throw new StoreError('STORE_MIGRATION', `a migration failed, nothing was changed: ${errorMessage(cause)}`, {
       cause,

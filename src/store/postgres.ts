@@ -122,6 +122,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     }
     await migrate(connection, migrations, clock, async () => {});
   } catch (error) {
+    // What failed first is what counts.
     await connection.close().catch(() => {});
     if (error instanceof StoreError) throw error;
     throw new StoreError('STORE_OPEN', `cannot open the schema ${schema}: ${errorMessage(error)}`, { cause: error });

@@ -118,6 +118,7 @@ export class SqliteConnection implements SqlConnection {
   }
 
   async close(): Promise<void> {
+    // Whoever asked for the sync hears of its failure.
     if (this.#syncing !== undefined) await this.#syncing.catch(() => {});
     for (const statement of this.#statements.values()) statement.close();
     this.#statements.clear();

@@ -207,6 +207,7 @@ export class TransactionQueue implements Store {
         const answer = first ? await job.run(tx) : await tx.savepoint(() => job.run(tx));
         done.push({ job, answer, hooks: tx.takeCommitHooks(), undo: tx });
       } catch (error) {
+        // A connection that cannot roll back is broken: the next transaction says so.
         if (first) await this.#connection.rollback().catch(() => {});
         runAll(tx.takeRollbackHooks(), this.#logger);
         job.fail(error);
@@ -221,6 +222,7 @@ export class TransactionQueue implements Store {
     try {
       await this.#connection.commit();
     } catch (cause) {
+      // The failed commit is what counts.
       await this.#connection.rollback().catch(() => {});
       const error = new StoreError('STORE_COMMIT', `cannot commit: ${errorMessage(cause)}`, { cause });
       for (const { job, undo } of done.reverse()) {

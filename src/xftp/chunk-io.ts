@@ -125,6 +125,7 @@ export async function receiveEncryptedChunk(
     complete = true;
   } finally {
     await file.close();
+    // What failed is thrown already; a part that stays is overwritten by the next attempt.
     if (!complete) await unlink(path).catch(() => {});
   }
 }
@@ -152,6 +153,7 @@ async function receiveInto(
       hash.update(slice);
       await writing;
       writing = writeFully(file, slice, done);
+      // Its failure is seen by the next await, perhaps a turn later.
       writing.catch(() => {});
       done += n;
     }
@@ -162,6 +164,7 @@ async function receiveInto(
     if (!equalBytes(hash.digest(), chunk.digest)) throw responseError('DIGEST');
     await writing;
   } finally {
+    // The file is in use until the last write is over; its failure was thrown above.
     await writing.catch(() => {});
   }
 }

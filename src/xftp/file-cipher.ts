@@ -154,6 +154,7 @@ async function writeNew<T>(path: string, write: (file: FileHandle) => Promise<T>
     return result;
   } finally {
     await file.close();
+    // What failed is thrown already; the next attempt overwrites what stays.
     if (!complete) await unlink(path).catch(() => {});
   }
 }
@@ -192,6 +193,7 @@ async function encryptInto(
     await checkSourceTag(source, plan.contentSize);
     await output.finish();
   } finally {
+    // After a failure, which is thrown already, this only closes the files.
     await output.finish().catch(() => {});
   }
   return { digest: whole.digest(), chunks };
@@ -303,6 +305,7 @@ async function decryptInto(
     await output.finish();
   } finally {
     await input.close();
+    // After a failure, which is thrown already, this only closes the files.
     await output.finish().catch(() => {});
   }
   return { contentSize: written, fileName: start?.fileName ?? '' };

@@ -29,6 +29,7 @@ export class WriteBehind {
   async write(data: Uint8Array, position: number): Promise<void> {
     await this.#writing;
     this.#writing = writeFully(this.#file, data, position);
+    // Seen by the next write, or by `finish`.
     this.#writing.catch(() => {});
     this.#turn = this.#turn === 0 ? 1 : 0;
     this.#unsynced += data.length;

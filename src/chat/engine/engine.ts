@@ -147,6 +147,7 @@ class Engine implements ChatEngine {
       } catch (error) {
         if (this.#closing) return;
         this.context.logger.warn({ task: name, ...errorFields(error) }, 'background work failed');
+        // The store may be what failed: then the log is all there is.
         await this.context.store
           .transaction((tx) => this.events.emit(tx, { type: 'chatError', chatError: toChatError(error) }))
           .catch(() => {});

@@ -84,6 +84,7 @@ const insertItem = prepare<NewItemRow, { chat_item_id: number }>((db, p) => {
     'created_at',
     'updated_at',
   ];
+  // `fromEntries` forgets the names, which are those of columns of the table.
   const values = Object.fromEntries(columns.map((c) => [c, p(c)])) as unknown as Insertable<ChatItemsTable>;
   return db.insertInto('chat_items').values(values).returning('chat_item_id');
 });

@@ -71,6 +71,7 @@ const parentField: SchemaField = { name: 'parent', type: { kind: 'ref', name: 'M
 
 /** Content in the first form that can be read: quote, comment, forward, simple (1.12). */
 function decodeContainer(params: JsonObject): MsgContainer {
+  // `read` has checked each field against its type in the schema, from which MsgContainer is written.
   const content = read(contentFields, params) as unknown as MsgContainer;
   for (const field of [quoteField, parentField]) {
     if ((params[field.name] ?? null) === null) continue;

@@ -62,6 +62,7 @@ export class ChunkFiles {
     } catch {
       result = 'FILE_IO';
     }
+    // What cannot be deleted is removed by the sweep of the next start.
     if (result !== 'stored') await unlink(temporary).catch(() => {});
     return result;
   }
@@ -118,6 +119,7 @@ async function receiveInto(
       hash.update(slice);
       await writing;
       writing = writeFully(file, slice, done);
+      // Its failure is seen by the next await, perhaps a turn later.
       writing.catch(() => {});
       done += n;
     }
@@ -128,6 +130,7 @@ async function receiveInto(
     await writing;
     return 'stored';
   } finally {
+    // The file is in use until the last write is over; its failure was thrown above.
     await writing.catch(() => {});
   }
 }

@@ -27,6 +27,7 @@ type PlainTag = {
 
 /** A row of a command without parameters. */
 export function plain<T extends PlainTag>(tag: T, ...heads: readonly string[]): GrammarEntry {
+  // As in {@link command}: a tag of this type stands for a command without other fields.
   return { tag, heads, read: () => ({ tag }) as unknown as ParsedCommand };
 }
 

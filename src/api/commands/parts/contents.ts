@@ -65,6 +65,7 @@ function decodeComposed(value: JsonValue): readonly ComposedMessage[] {
     return { ...v, fileSource, mentions: v.mentions ?? {} };
   });
   const type = { kind: 'array', items: { kind: 'ref', name: 'ComposedMessage' } } as const;
+  // The schema and the type come from one source; JSON arrays are mutable, those of commands are not.
   return decodeType(inputSchema, type, current) as unknown as readonly ComposedMessage[];
 }
 
