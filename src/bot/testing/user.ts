@@ -37,6 +37,8 @@ export interface TestChat {
 export type MemberRole = Exclude<GroupMemberRole, 'author'>;
 
 const connectTimeoutMs = 30_000;
+/** Events that are kept for who waits for them later. */
+const maxEvents = 1000;
 
 /** A person in a {@link TestNetwork}, with a chat client that tests tell what to do. */
 export class TestUser {
@@ -47,6 +49,8 @@ export class TestUser {
   readonly #transport: LocalTransport;
   readonly #waiters: Waiters;
   readonly #inbox: Inbox;
+  /** What came and was not waited for, oldest first. */
+  readonly #events: ApiEvent[] = [];
   #chat: TestChat | undefined;
   #address: string | undefined;
 
@@ -100,9 +104,15 @@ export class TestUser {
     const stop = new AbortController();
     const options = { timeoutMs: connectTimeoutMs, signal: stop.signal };
     const connected = Promise.race([
-      this.#waiters.wait('contactConnected', undefined, options).then((e): ChatInfo => direct(e.contact)),
+      this.#waiters.wait('contactConnected', undefined, options).then((e): ChatInfo => {
+        this.#taken(e);
+        return direct(e.contact);
+      }),
       // Business addresses and group links lead to groups.
-      this.#waiters.wait('userJoinedGroup', undefined, options).then((e): ChatInfo => group(e.groupInfo)),
+      this.#waiters.wait('userJoinedGroup', undefined, options).then((e): ChatInfo => {
+        this.#taken(e);
+        return group(e.groupInfo);
+      }),
     ]);
     // The one that does not happen is ended, unheard.
     connected.catch(() => {});
@@ -159,13 +169,17 @@ export class TestUser {
     await joined;
   }
 
-  /** Waits for an event. */
-  waitFor<T extends EventTag>(
+  /** Waits for an event: the first that came already and that nobody has waited for, or the next. */
+  async waitFor<T extends EventTag>(
     tag: T,
-    accept?: (event: Events[T]) => boolean,
+    accept: (event: Events[T]) => boolean = () => true,
     options: { readonly timeoutMs?: number } = {},
   ): Promise<Events[T]> {
-    return this.#waiters.wait(tag, accept, { timeoutMs: connectTimeoutMs, ...options });
+    const isWanted = (event: ApiEvent): event is Events[T] => event.type === tag;
+    const known = this.#events.filter(isWanted).find(accept);
+    const event = known ?? (await this.#waiters.wait(tag, accept, { timeoutMs: connectTimeoutMs, ...options }));
+    this.#taken(event);
+    return event;
   }
 
   /** The chat that messages go to. */
@@ -187,7 +201,14 @@ export class TestUser {
     return item.chatItem.meta.itemId;
   }
 
+  #taken(event: ApiEvent): void {
+    const i = this.#events.indexOf(event);
+    if (i >= 0) this.#events.splice(i, 1);
+  }
+
   #event(event: ApiEvent): void {
+    this.#events.push(event);
+    if (this.#events.length > maxEvents) this.#events.shift();
     this.#waiters.offer(event);
     if (event.type === 'newChatItems') for (const item of event.chatItems) this.#inbox.put(item);
     else if (event.type === 'chatItemUpdated') this.#inbox.put(event.chatItem);
