@@ -350,7 +350,7 @@ const asRequester =
     const address = await inviteAsPeer(stage, pq, 'contact');
     const { link } = address;
     const connId = await victim.text(isAsync ? 'joinAsync' : 'prepare', { link, pq });
-    const joined = isAsync ? Promise.resolve() : victim.call('join', { connId, link, pq });
+    const joined = isAsync ? victim.wait({ type: 'JOINED', connId }) : victim.call('join', { connId, link, pq });
     const [{ invId }] = await Promise.all([peer.next('REQ', (e) => e.connId === address.connId, stepTimeout), joined]);
     const { userId } = peer;
     const accepted = await peer.tx((tx) => peer.agent.prepareConnectionToAccept(tx, userId, invId, pq));

@@ -7,7 +7,13 @@ describe.each(dialects)('on %s', (dialect) => {
   const world = new World(dialect);
   afterAll(() => world.close());
 
-  type Table = 'agent_connections' | 'agent_rcv_queues' | 'agent_snd_queues' | 'agent_snd_messages' | 'agent_users';
+  type Table =
+    | 'agent_connections'
+    | 'agent_rcv_queues'
+    | 'agent_snd_queues'
+    | 'agent_snd_messages'
+    | 'agent_snd_deliveries'
+    | 'agent_users';
   const rows = (party: Party, table: Table) =>
     party.store.read(async (tx) => (await tx.db.selectFrom(table).selectAll().execute()).length);
 

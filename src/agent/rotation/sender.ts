@@ -10,6 +10,7 @@ import { addSndQueue, deleteSndQueue } from '../rows/connections.js';
 import { insertDelivery, pendingDeliveries } from '../rows/messages.js';
 import { updateSndQueue } from '../rows/queues.js';
 import { enqueueMessage } from '../sending/enqueue.js';
+import type { PendingMessage } from '../sending/worker.js';
 import { type Conn, type SndQueue, sortQueues } from '../state/connection.js';
 import { connectionStats } from '../state/stats.js';
 import type { SndSwitchStatus, SwitchPhase } from '../types.js';
@@ -87,15 +88,38 @@ export async function receiveQuse(
 /** Messages that are taken over from the old queue at once. */
 const maxMoved = 10_000;
 
+/** Gives the new queue what only the old one had to deliver. */
+async function copyDeliveries(tx: Tx, conn: Conn, old: SndQueue, sq: SndQueue): Promise<PendingMessage[]> {
+  const left = await pendingDeliveries(tx, old.id, 0, maxMoved);
+  const mine = new Set((await pendingDeliveries(tx, sq.id, 0, maxMoved)).map((m) => m.internalId));
+  const moved = left.filter((m) => !mine.has(m.internalId) && m.kind !== 'QK' && m.kind !== 'QA');
+  for (const m of moved) await insertDelivery(tx, conn.connId, sq.id, m.internalId);
+  return moved;
+}
+
+/**
+ * The peer deleted the old queue, because our QTEST arrived, before we could store that: what the old queue has not
+ * delivered goes through the new one. Gives whether the queue has a successor.
+ */
+export async function handOver(ctx: AgentContext, tx: Tx, conn: Conn, old: SndQueue): Promise<boolean> {
+  const sq = conn.sndQueues.find((q) => q.replacesId === old.id && q.status === 'secured');
+  if (sq === undefined) return false;
+  const moved = await copyDeliveries(tx, conn, old, sq);
+  await tx.db.deleteFrom('agent_snd_deliveries').where('snd_queue_id', '=', old.id).execute();
+  const { userId } = conn;
+  tx.onCommit(() => {
+    ctx.deliveries.remove(old.id);
+    ctx.deliveries.takeOver(userId, sq, moved);
+  });
+  return true;
+}
+
 /** Step 8, T10: the new queue works. What only the old queue had to deliver goes through the new one. */
 export async function qtestDelivered(ctx: AgentContext, tx: Tx, conn: Conn, sq: SndQueue): Promise<void> {
   const old = conn.sndQueues.find((q) => q.id === sq.replacesId);
   if (old === undefined) return;
   ctx.cache.changed(tx, conn.connId);
-  const left = await pendingDeliveries(tx, old.id, 0, maxMoved);
-  const mine = new Set((await pendingDeliveries(tx, sq.id, 0, maxMoved)).map((m) => m.internalId));
-  const moved = left.filter((m) => !mine.has(m.internalId) && m.kind !== 'QK' && m.kind !== 'QA');
-  for (const m of moved) await insertDelivery(tx, conn.connId, sq.id, m.internalId);
+  const moved = await copyDeliveries(tx, conn, old, sq);
   sq.status = 'active';
   sq.primary = true;
   sq.replacesId = undefined;

@@ -3,7 +3,7 @@ import type { Tx } from '../../store/index.js';
 import { type AgentContext, raise, transaction } from '../context.js';
 import { finishIfWaiting } from '../deletion/records.js';
 import type { AgentErrorJson } from '../errors.js';
-import { qtestDelivered } from '../rotation/sender.js';
+import { handOver, qtestDelivered } from '../rotation/sender.js';
 import { findConn } from '../rows/connections.js';
 import { deleteDelivery, type SndKind } from '../rows/messages.js';
 import { updateSndQueue } from '../rows/queues.js';
@@ -110,7 +110,11 @@ export async function undeliverable(
 ): Promise<void> {
   await transaction(ctx, 'undeliverable', async (tx) => {
     const conn = await findConn(ctx, tx, m.connId);
-    if (conn === undefined) return;
+    // A queue that was replaced meanwhile: another one has its messages.
+    const current = conn?.sndQueues.find((q) => q.id === sq.id);
+    if (conn === undefined || current === undefined) return;
+    const gone = error.type === 'SMP' && error.smpErr.type === 'AUTH';
+    if (gone && (await handOver(ctx, tx, conn, current))) return;
     if (m.kind === 'M') {
       await raise(ctx, tx, { type: 'MERR', connId: m.connId, msgId: m.internalId, error });
     } else {
@@ -131,6 +135,8 @@ export async function expire(
 ): Promise<ReadonlySet<number>> {
   return transaction(ctx, 'expire', async (tx) => {
     const expired = new Set([m.internalId]);
+    const conn = await findConn(ctx, tx, m.connId);
+    if (conn !== undefined && !conn.sndQueues.some((q) => q.id === sq.id)) return expired;
     await raise(ctx, tx, { type: 'MERR', connId: m.connId, msgId: m.internalId, error });
     await deleteDelivery(tx, sq.id, m, { keep: false, copies: true, bodyId: m.bodyId });
     const others = await tx.db
