@@ -5,8 +5,16 @@ export type Victim = 'joiner' | 'host';
 
 /** When the victim is killed: with an answer or event, and so many milliseconds later. */
 export interface KillPoint {
+  readonly by: 'invitation' | 'link';
   readonly victim: Victim;
-  readonly after: 'command' | 'response' | 'userJoinedGroup' | 'joinedGroupMember' | 'connectedToGroupMember';
+  readonly after:
+    | 'command'
+    | 'response'
+    | 'groupLinkConnecting'
+    | 'userJoinedGroup'
+    | 'connectedToGroupMember'
+    | 'acceptingGroupJoinRequestMember'
+    | 'joinedGroupMember';
   readonly delayMs: number;
 }
 
@@ -17,6 +25,8 @@ class Person {
   #serve: Serve | undefined;
   #client: Client | undefined;
   #since = 0;
+  /** The group that was joined last by a link. */
+  linked: number | undefined;
 
   constructor(workshop: Workshop, folder: string, relay: string, name: string) {
     this.name = name;
@@ -38,14 +48,25 @@ class Person {
   async connect(): Promise<void> {
     if (this.#serve === undefined) throw new Error(`${this.name} does not run`);
     this.#client?.close();
-    const onEvent = ({ seq }: ApiMessage): void => {
+    const onEvent = ({ seq, resp }: ApiMessage): void => {
       this.#since = seq ?? this.#since;
+      if (resp.type === 'groupLinkConnecting') this.linked = Number(at(resp, 'groupInfo', 'groupId'));
     };
     this.#client = await Client.connect(this.#serve.url, { query: `?since=${this.#since}`, onEvent });
   }
 
   async kill(): Promise<void> {
     await this.#serve?.program.kill();
+  }
+
+  /** The group of the link, when it is there. */
+  async linkedGroup(repeat: string | undefined): Promise<number> {
+    for (let i = 0; this.linked === undefined; i++) {
+      if (i > 400) throw new Error(`${this.name} does not get into the group of the link`);
+      if (i % 100 === 99 && repeat !== undefined) await this.client.try(repeat);
+      await sleep(50);
+    }
+    return this.linked;
   }
 
   event(type: string, ms = 30_000): Promise<ApiMessage['resp']> {
@@ -99,30 +120,38 @@ export async function killRounds(points: readonly KillPoint[]): Promise<string[]
     await member.client.cmd(`/_join #${memberGroup}`, 'userAcceptedGroupSent');
     await Promise.all([member.event('userJoinedGroup'), host.event('joinedGroupMember')]);
 
+    const made = await host.client.cmd(`/_create link #${groupId} member`, 'groupLinkCreated');
+    const link = at(made, 'groupLink', 'connLinkContact', 'connFullLink');
+
     for (const point of points) {
       for (const p of people) await p.connect();
-      const joined = await invite(joiner, withJoiner.a);
+      const byLink = point.by === 'link';
+      joiner.linked = undefined;
+      const invited = byLink ? undefined : await invite(joiner, withJoiner.a);
       const victim = point.victim === 'host' ? host : joiner;
       const moment =
         point.after === 'command' || point.after === 'response'
           ? undefined
           : victim.event(point.after).catch((e: unknown) => violations.push(String(e)));
-      const response = joiner.client.try(`/_join #${joined}`);
+      const join = byLink ? `/connect ${link}` : `/_join #${invited}`;
+      const response = joiner.client.try(join);
       if (point.after === 'response') await response;
       await moment;
       await sleep(point.delayMs);
       await victim.kill();
       const answer = await response;
       await victim.start();
+      // Who was killed before the answer does what a user does: joins again if nothing has happened.
+      const joined = invited ?? (await joiner.linkedGroup(answer === undefined ? join : undefined));
       const expected = new Map([
         [host, { groupId, view: ['self connected', 'joiner connected ready', 'member connected ready'] }],
         [member, { groupId: memberGroup, view: ['self connected', 'host connected ready', 'joiner connected ready'] }],
         [joiner, { groupId: joined, view: ['self connected', 'host connected ready', 'member connected ready'] }],
       ]);
-      const name = `${point.victim} killed ${point.delayMs} ms after ${point.after}`;
+      const name = `${point.by}: ${point.victim} killed ${point.delayMs} ms after ${point.after}`;
       const problem = await settled(expected, async () => {
         // A join that was not answered, and did not begin, is for the user to repeat.
-        if (answer !== undefined && point.victim === 'joiner') return;
+        if (invited === undefined || (answer !== undefined && point.victim === 'joiner')) return;
         const [own] = await joiner.view(joined);
         if (own === 'self invited') await joiner.client.try(`/_join #${joined}`);
       });
