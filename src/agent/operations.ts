@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, type Deferred, deferred } from '../core/index.js';
 import { AgentError } from './errors.js';
 
@@ -15,6 +16,8 @@ export class Operations {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    // While a server is away every queue with something to send sleeps: many listeners are no leak.
+    setMaxListeners(0, this.#abort.signal);
   }
 
   /** Aborted when the agent closes. */
