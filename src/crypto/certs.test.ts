@@ -1,20 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { decodeWhole, encode } from '../wire/index.js';
+import { chainRoles, parseCertificate, readCertificateChain, writeCertificateChain } from './certs.js';
 import {
   certificateFingerprint,
   certificateKey,
-  chainRoles,
   checkChainIdentity,
   generateKeyPair,
-  parseCertificate,
-  readCertificateChain,
-  readCertificateChainKey,
   signKey,
   validateChain,
   verifySignedKey,
-  writeCertificateChain,
-  writeCertificateChainKey,
 } from './index.js';
+import { readCertificateChainKey, writeCertificateChainKey } from './signed-key.js';
 import { makeCertificate, type TestCertificate } from './testing-support/certificates.js';
 import { fromHex, loadVectors } from './testing-support/vectors.js';
 

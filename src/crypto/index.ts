@@ -1,28 +1,84 @@
-export * from './aead.js';
-export * from './authenticator.js';
-export * from './box.js';
-export * from './certs.js';
-export * from './der.js';
-export * from './errors.js';
-export * from './file-header.js';
-export * from './hash.js';
-export * from './kdf.js';
-export * from './kem-params.js';
-export * from './kem-pool.js';
-export * from './keys.js';
-export * from './local-file.js';
-export * from './padding.js';
-export * from './ratchet-codec.js';
-export * from './ratchet-decrypt.js';
-export * from './ratchet-encrypt.js';
-export * from './ratchet-errors.js';
-export * from './ratchet-skipped.js';
-export * from './ratchet-state.js';
-export * from './shortlink.js';
-export * from './sign.js';
-export * from './signed-key.js';
-export * from './sntrup761.js';
-export * from './stream.js';
-export * from './x3dh.js';
-export * from './x3dh-params.js';
-export * from './zstd.js';
+export { authenticate, authenticatorSize, verifyAuthenticator } from './authenticator.js';
+export { BoxKey, boxKey, cbNonce, openBox, openBoxPadded, reverseNonce, sealBox, sealBoxPadded } from './box.js';
+export { certificateFingerprint, certificateKey, checkChainIdentity, validateChain } from './certs.js';
+export { CryptoError } from './errors.js';
+export { type FileHeader, readFileHeader, writeFileHeader } from './file-header.js';
+export { sha3_256, sha3_384, sha256 } from './hash.js';
+export { initBlockChains, stepBlockChain } from './kdf.js';
+export { createKemPool, type KemPool, ratchetKeys } from './kem-pool.js';
+export {
+  type AuthAlgorithm,
+  authAlgorithms,
+  decodePrivateKey,
+  decodePublicKey,
+  dh,
+  encodePrivateKey,
+  encodePublicKey,
+  formatPublicKey,
+  generateKeyPair,
+  type KeyPair,
+  type PrivateKey,
+  type PublicKey,
+  parsePublicKey,
+  privateKeyFromRaw,
+  publicKeyFromRaw,
+  publicKeyOf,
+  readPublicKey,
+  type SignAlgorithm,
+  signAlgorithms,
+  writePublicKey,
+} from './keys.js';
+export {
+  type CryptoFile,
+  copyCryptoFile,
+  cryptoFileArgsToJson,
+  cryptoFileFromJson,
+  cryptoFileSize,
+  filePieces,
+  randomCryptoFileArgs,
+  readCryptoFileWhole,
+  writeCryptoFile,
+} from './local-file.js';
+export { lazyLength, lazyPrefix, pad, unpad } from './padding.js';
+export { decodeMessageKey, decodeRatchetState, encodeMessageKey, encodeRatchetState } from './ratchet-codec.js';
+export { type DecryptResult, decrypt } from './ratchet-decrypt.js';
+export { encryptBody, encryptHeader, ratchetPaddedLength } from './ratchet-encrypt.js';
+export { RatchetError } from './ratchet-errors.js';
+export { noSkippedKeys, SkippedKeyMap } from './ratchet-skipped.js';
+export { e2eVersions, pqE2EVersion, type RatchetKeys, type RatchetState, type SkippedDiff } from './ratchet-state.js';
+export {
+  contactLinkKeys,
+  fixedLinkDataPadded,
+  invitationLinkKey,
+  openLinkData,
+  sealLinkData,
+  senderIdForCorrId,
+  signLinkData,
+  userLinkDataPadded,
+} from './shortlink.js';
+export { sign, signatureSize, verify } from './sign.js';
+export { decodeSignedKey, signKey, verifySignedKey } from './signed-key.js';
+export { BoxStream, openTail, sealStream, sealTail } from './stream.js';
+export {
+  decodeE2EKeys,
+  type E2EKeys,
+  e2eParamsOf,
+  encodeE2EKeys,
+  generateE2EKeys,
+  generateJoiningE2EKeys,
+  initRcvRatchet,
+  initSndRatchet,
+  ratchetKeyHash,
+} from './x3dh.js';
+export {
+  agreeE2EParams,
+  type E2EParams,
+  type E2EParamsUri,
+  formatE2EParamsUri,
+  parseE2EParamsUri,
+  readE2EParams,
+  readE2EParamsUri,
+  writeE2EParams,
+  writeE2EParamsUri,
+} from './x3dh-params.js';
+export { type Compression, compressedTag, loadCompression } from './zstd.js';

@@ -3,36 +3,38 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../core/index.js';
 import { decodeWhole, encode } from '../wire/index.js';
 import {
-  anyAlgorithm,
   authenticate,
   authenticatorSize,
-  type DhAlgorithm,
   decodePrivateKey,
   decodePublicKey,
   dh,
   encodePrivateKey,
   encodePublicKey,
-  formatPrivateKey,
   formatPublicKey,
   generateKeyPair,
-  parsePrivateKey,
   parsePublicKey,
   privateKeyFromRaw,
-  privateKeyObject,
-  publicKeyFromObject,
   publicKeyFromRaw,
-  publicKeyObject,
   publicKeyOf,
-  readPrivateKey,
   readPublicKey,
   type SignAlgorithm,
   sign,
   signatureSize,
   verify,
   verifyAuthenticator,
-  writePrivateKey,
   writePublicKey,
 } from './index.js';
+import {
+  anyAlgorithm,
+  type DhAlgorithm,
+  formatPrivateKey,
+  parsePrivateKey,
+  privateKeyObject,
+  publicKeyFromObject,
+  publicKeyObject,
+  readPrivateKey,
+  writePrivateKey,
+} from './keys.js';
 
 describe.each(anyAlgorithm)('%s keys', (alg) => {
   it('come back from every encoding, and no other algorithm reads them', () => {

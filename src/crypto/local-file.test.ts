@@ -4,16 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type CryptoFile,
-  type CryptoFileJson,
   copyCryptoFile,
-  cryptoFileArgsFromJson,
   cryptoFileFromJson,
   cryptoFileSize,
-  cryptoFileToJson,
   randomCryptoFileArgs,
   readCryptoFileWhole,
   writeCryptoFile,
 } from './index.js';
+import { type CryptoFileJson, cryptoFileArgsFromJson, cryptoFileToJson } from './local-file.js';
 import { fromHex, loadVectors, toHex } from './testing-support/vectors.js';
 
 interface LocalFileVector {

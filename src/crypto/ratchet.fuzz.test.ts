@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { shortRuns } from '../wire/testing-support/fuzz.js';
-import { loadSntrup761 } from './index.js';
+import { loadSntrup761 } from './sntrup761.js';
 import { fuzzRatchet } from './testing-support/ratchet-fuzz.js';
 
 it('mutated messages, headers, parameters and stored values of the ratchet give a value or a typed error', async () => {

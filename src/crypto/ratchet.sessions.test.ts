@@ -14,8 +14,6 @@ import {
   generateKeyPair,
   initRcvRatchet,
   type KeyPair,
-  kemKeyPairOf,
-  loadSntrup761,
   noSkippedKeys,
   openBoxPadded,
   publicKeyOf,
@@ -23,8 +21,8 @@ import {
   type RatchetState,
   readE2EParams,
   readPublicKey,
-  type Sntrup761,
 } from './index.js';
+import { kemKeyPairOf, loadSntrup761, type Sntrup761 } from './sntrup761.js';
 import {
   keysOfStateAfter,
   type RatchetJson,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { loadSntrup761 } from './index.js';
+import { loadSntrup761 } from './sntrup761.js';
 import { fuzzRatchet } from './testing-support/ratchet-fuzz.js';
 import { simulateRatchet } from './testing-support/ratchet-simulation.js';
 

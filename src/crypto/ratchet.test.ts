@@ -5,7 +5,6 @@ import {
   type DecryptResult,
   decodeRatchetState,
   decrypt,
-  decryptOpened,
   e2eParamsOf,
   encodeRatchetState,
   encryptBody,
@@ -15,16 +14,15 @@ import {
   generateKeyPair,
   initRcvRatchet,
   initSndRatchet,
-  loadSntrup761,
   noSkippedKeys,
-  openHeader,
   RatchetError,
   type RatchetKeys,
   type RatchetState,
   ratchetPaddedLength,
   SkippedKeyMap,
-  type Sntrup761,
 } from './index.js';
+import { decryptOpened, openHeader } from './ratchet-decrypt.js';
+import { loadSntrup761, type Sntrup761 } from './sntrup761.js';
 import { simulateRatchet } from './testing-support/ratchet-simulation.js';
 
 const random = seededRandom('ratchet');

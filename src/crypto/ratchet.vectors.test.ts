@@ -10,11 +10,10 @@ import {
   encodeRatchetState,
   encryptBody,
   encryptHeader,
-  type Kem,
-  loadSntrup761,
   RatchetError,
   SkippedKeyMap,
 } from './index.js';
+import { type Kem, loadSntrup761 } from './sntrup761.js';
 import {
   keysOfStateAfter,
   officialName,

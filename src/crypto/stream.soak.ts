@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { openStream, sealStream } from './index.js';
+import { sealStream } from './index.js';
+import { openStream } from './stream.js';
 
 const pieceSize = 256 * 1024;
 const gigabyte = 2 ** 30;

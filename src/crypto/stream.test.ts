@@ -6,12 +6,12 @@ import {
   boxKey,
   CryptoError,
   openBox,
-  openStream,
   openTail,
   sealBox,
   sealStream,
   sealTail,
 } from './index.js';
+import { openStream } from './stream.js';
 import { toHex } from './testing-support/vectors.js';
 
 const key = new Uint8Array(32).map((_, i) => i);

@@ -1,47 +1,34 @@
 import { describe, expect, it } from 'vitest';
 import { base64url, DecodeError, decodeWhole, encode } from '../wire/index.js';
+import { aeadDecrypt, aeadDecryptPadded, aeadEncrypt, aeadEncryptPadded } from './aead.js';
+import type { CryptoErrorCode } from './errors.js';
+import { sha512 } from './hash.js';
 import {
-  aeadDecrypt,
-  aeadDecryptPadded,
-  aeadEncrypt,
-  aeadEncryptPadded,
-  anyAlgorithm,
   authAlgorithms,
   authenticate,
   boxKey,
-  type CryptoErrorCode,
   cbNonce,
-  checkFixedLinkData,
-  checkLinkDataHash,
-  checkUserLinkData,
   contactLinkKeys,
-  type DhAlgorithm,
   decodePrivateKey,
   decodePublicKey,
   dh,
-  dhAlgorithms,
   encodePrivateKey,
   encodePublicKey,
   fixedLinkDataPadded,
   formatPublicKey,
-  hkdf,
   initBlockChains,
   invitationLinkKey,
-  type KeyAlgorithm,
-  linkKeyOf,
   loadCompression,
   openBox,
   openBoxPadded,
   openLinkData,
   openTail,
   pad,
-  padLazy,
   parsePublicKey,
   privateKeyFromRaw,
   publicKeyFromRaw,
   publicKeyOf,
   readPublicKey,
-  readSignedKey,
   reverseNonce,
   sealBox,
   sealBoxPadded,
@@ -51,22 +38,24 @@ import {
   sha3_256,
   sha3_384,
   sha256,
-  sha512,
   sign,
   signAlgorithms,
-  signatureAlgorithm,
   signKey,
   signLinkData,
   stepBlockChain,
   unpad,
-  unpadLazy,
   userLinkDataPadded,
   verify,
   verifyAuthenticator,
   verifySignedKey,
   writePublicKey,
-  writeSignedKey,
 } from './index.js';
+import { hkdf } from './kdf.js';
+import { anyAlgorithm, type DhAlgorithm, dhAlgorithms, type KeyAlgorithm } from './keys.js';
+import { padLazy, unpadLazy } from './padding.js';
+import { checkFixedLinkData, checkLinkDataHash, checkUserLinkData, linkKeyOf } from './shortlink.js';
+import { signatureAlgorithm } from './sign.js';
+import { readSignedKey, writeSignedKey } from './signed-key.js';
 import { fromHex, loadVectors, outcome, type Recorded, toHex } from './testing-support/vectors.js';
 
 /** All of crypto.json except sntrup761 (sntrup761.test.ts), local files (local-file.test.ts), XFTP files (src/xftp). */

@@ -11,7 +11,6 @@ import {
   type E2EParams,
   type E2EParamsUri,
   e2eParamsOf,
-  e2eParamsUriOf,
   encodeE2EKeys,
   encryptBody,
   encryptHeader,
@@ -20,26 +19,20 @@ import {
   generateJoiningE2EKeys,
   initRcvRatchet,
   initSndRatchet,
-  type Kem,
-  type KemPrivate,
   type KeyPair,
-  loadSntrup761,
   parseE2EParamsUri,
   privateKeyFromRaw,
   publicKeyOf,
   RatchetError,
-  type RatchetKem,
   ratchetKeyHash,
   readE2EParams,
   readE2EParamsUri,
-  type Sntrup761,
-  verificationCode,
   writeE2EParams,
   writeE2EParamsUri,
-  type X3dhResult,
-  x3dhRcv,
-  x3dhSnd,
 } from './index.js';
+import type { KemPrivate } from './kem-params.js';
+import type { RatchetKem } from './ratchet-state.js';
+import { type Kem, loadSntrup761, type Sntrup761 } from './sntrup761.js';
 import {
   kemFromJson,
   officialName,
@@ -48,6 +41,7 @@ import {
   ratchetToJson,
   withoutNulls,
 } from './testing-support/ratchet-json.js';
+import { e2eParamsUriOf, verificationCode, type X3dhResult, x3dhRcv, x3dhSnd } from './x3dh.js';
 
 interface KeyJson {
   readonly privPkcs8: string;

@@ -1,17 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DecodeError, decodeWhole, encode } from '../wire/index.js';
-import {
-  formatServer,
-  parseHost,
-  parseServer,
-  queueModeChar,
-  readFlags,
-  readQueueMode,
-  readServer,
-  writeFlags,
-  writeServer,
-} from './index.js';
+import { readFlags, writeFlags } from './commands.js';
+import { formatServer, parseServer, readServer, writeServer } from './index.js';
+import { queueModeChar, readQueueMode } from './queues.js';
+import { parseHost } from './server.js';
 
 /** The basic types of encodings.json that belong to this room; src/wire/vectors.test.ts has the others. */
 interface Encodings {

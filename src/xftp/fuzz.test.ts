@@ -6,28 +6,25 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encodePublicKey, generateKeyPair } from '../crypto/index.js';
 import { DecodeError, formatFileSize, parseFileSize } from '../wire/index.js';
+import { layOutChunks, prepareChunkSizes, singleChunkSize } from './chunks.js';
+import { decodeXftpResponse, encodeXftpCommand } from './commands.js';
+import { decodeServerHello } from './handshake.js';
 import {
   bareXftpError,
-  decodeServerHello,
   decodeXftpBlock,
   decodeXftpCommand,
-  decodeXftpResponse,
   decryptFile,
   encodeXftpBlock,
-  encodeXftpCommand,
   encodeXftpResponse,
   encryptFile,
   type FileDescription,
   formatFileDescription,
   formatFileLink,
-  layOutChunks,
   parseFileDescription,
   parseFileLink,
   planEncryption,
-  prepareChunkSizes,
   readClientHelloBlock,
   serverChunkSizes,
-  singleChunkSize,
   type XftpCommand,
   type XftpResponse,
 } from './index.js';

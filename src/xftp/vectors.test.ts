@@ -16,20 +16,22 @@ import {
   verifySignedKey,
 } from '../crypto/index.js';
 import { formatFileSize, hex, parseFileSize } from '../wire/index.js';
+import { prepareChunkSizes } from './chunks.js';
+import { decodeXftpResponse, encodeXftpCommand } from './commands.js';
 import {
-  bareXftpError,
   clientHelloBlock,
   decodeClientHello,
   decodeServerHello,
-  decodeXftpBlock,
-  decodeXftpCommand,
-  decodeXftpResponse,
-  decryptFile,
-  encodeBareXftpError,
   encodeClientHello,
   encodeServerHello,
+} from './handshake.js';
+import {
+  bareXftpError,
+  decodeXftpBlock,
+  decodeXftpCommand,
+  decryptFile,
+  encodeBareXftpError,
   encodeXftpBlock,
-  encodeXftpCommand,
   encodeXftpResponse,
   encryptFile,
   formatFileDescription,
@@ -37,9 +39,8 @@ import {
   parseFileDescription,
   parseFileLink,
   planEncryption,
-  prepareChunkSizes,
-  unpadBlock,
 } from './index.js';
+import { unpadBlock } from './transmission.js';
 
 const load = (name: string) => JSON.parse(readFileSync(new URL(`../../test/vectors/${name}`, import.meta.url), 'utf8'));
 const encodings = load('encodings.json');

@@ -1,28 +1,22 @@
 import { decodeWhole, encode } from '../../wire/index.js';
 import type { FuzzOptions } from '../../wire/testing-support/fuzz.js';
+import { parseCertificate, readCertificateChain, writeCertificateChain } from '../certs.js';
 import {
-  anyAlgorithm,
   boxKey,
   type Compression,
   certificateFingerprint,
-  cryptoFileArgsFromJson,
   decodePrivateKey,
   decodePublicKey,
   decodeSignedKey,
   encodePrivateKey,
   encodePublicKey,
-  frameContentSize,
   generateKeyPair,
   lazyLength,
   openBox,
   openBoxPadded,
   openLinkData,
   openTail,
-  padLazy,
-  parseCertificate,
   parsePublicKey,
-  readCertificateChain,
-  readCertificateChainKey,
   readFileHeader,
   sealBoxPadded,
   sealLinkData,
@@ -30,12 +24,14 @@ import {
   signKey,
   signLinkData,
   unpad,
-  unpadLazy,
   validateChain,
-  writeCertificateChain,
-  writeCertificateChainKey,
   writeFileHeader,
 } from '../index.js';
+import { anyAlgorithm } from '../keys.js';
+import { cryptoFileArgsFromJson } from '../local-file.js';
+import { padLazy, unpadLazy } from '../padding.js';
+import { readCertificateChainKey, writeCertificateChainKey } from '../signed-key.js';
+import { frameContentSize } from '../zstd.js';
 import { fromHex, loadVectors } from './vectors.js';
 
 /** Every decoder of this room that takes bytes from outside, with inputs that it accepts. */

@@ -8,7 +8,6 @@ import {
   decodeRatchetState,
   decrypt,
   e2eParamsOf,
-  e2eParamsUriOf,
   encodeE2EKeys,
   encodeMessageKey,
   encodeRatchetState,
@@ -26,11 +25,12 @@ import {
   type RatchetState,
   readE2EParams,
   readE2EParamsUri,
-  type Sntrup761,
   writeE2EParams,
   writeE2EParamsUri,
 } from '../index.js';
 import { decodeHeader, encodeEncryptedHeader, encodeHeader, encodeMessage } from '../ratchet-message.js';
+import type { Sntrup761 } from '../sntrup761.js';
+import { e2eParamsUriOf } from '../x3dh.js';
 
 /** Fuzzes every decoder of the ratchet and the key agreement, and the headers that only the peer can make. */
 export function fuzzRatchet(kem: Sntrup761, runs: number): void {

@@ -6,11 +6,10 @@ import {
   encodePublicKey,
   publicKeyOf,
   type RatchetError,
-  type RatchetKem,
   type RatchetKeys,
   type RatchetState,
-  type SkippedKey,
 } from '../index.js';
+import type { RatchetKem, SkippedKey } from '../ratchet-state.js';
 
 /** The official JSON form of a ratchet, as in the vectors. */
 export interface RatchetJson {

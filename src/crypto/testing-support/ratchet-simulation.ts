@@ -15,12 +15,12 @@ import {
   generateKeyPair,
   initRcvRatchet,
   initSndRatchet,
-  type RatchetErrorReason,
   type RatchetKeys,
   ratchetPaddedLength,
   SkippedKeyMap,
-  type Sntrup761,
 } from '../index.js';
+import type { RatchetErrorReason } from '../ratchet-errors.js';
+import type { Sntrup761 } from '../sntrup761.js';
 
 /** A message on its way. */
 interface Message {
