@@ -182,26 +182,24 @@ describe('a process that dies right before or right after a commit', () => {
     ['initiator', false],
     ['joiner', false],
     ['initiator', true],
-  ] as const)(
-    'of the %s goes on where it was, at every point of a connection and of messages; PQ %s',
-    async (role, pq) => {
-      const clean = await flow(-1, -1, pq);
-      expectWell(clean);
-      const points = (role === 'initiator' ? clean.alice : clean.bob).bomb.seen;
-      expect(points.length).toBeGreaterThan(20);
-      const last = Math.min(points.length, 30);
-      for (let at = 0; at < last; at++) {
-        const outcome = await flow(role === 'initiator' ? at : -1, role === 'joiner' ? at : -1, pq);
-        const died = role === 'initiator' ? outcome.alice : outcome.bob;
-        try {
-          expect(died.restarts).toBe(1);
-          expectWell(outcome);
-        } catch (error) {
-          throw new Error(`died at ${at}, ${points[at]}: ${String(error)}`, { cause: error });
-        }
-        await outcome.alice.party.close();
-        await outcome.bob.party.close();
+  ] as const)('of the %s goes on where it was, at points of a connection and of messages; PQ %s', async (role, pq) => {
+    const clean = await flow(-1, -1, pq);
+    expectWell(clean);
+    const points = (role === 'initiator' ? clean.alice : clean.bob).bomb.seen;
+    expect(points.length).toBeGreaterThan(20);
+    const last = Math.min(points.length, 30);
+    // A third of them; crash-matrix.soak.ts has all, of all flows and with real processes.
+    for (let at = Math.floor(Math.random() * 3); at < last; at += 3) {
+      const outcome = await flow(role === 'initiator' ? at : -1, role === 'joiner' ? at : -1, pq);
+      const died = role === 'initiator' ? outcome.alice : outcome.bob;
+      try {
+        expect(died.restarts).toBe(1);
+        expectWell(outcome);
+      } catch (error) {
+        throw new Error(`died at ${at}, ${points[at]}: ${String(error)}`, { cause: error });
       }
-    },
-  );
+      await outcome.alice.party.close();
+      await outcome.bob.party.close();
+    }
+  });
 });
