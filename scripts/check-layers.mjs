@@ -11,13 +11,13 @@ const below = {
   crypto: ['core', 'wire'],
   smp: ['core', 'wire', 'crypto'],
   xftp: ['core', 'wire', 'crypto', 'smp'],
-  store: ['core', 'wire'],
+  store: ['core'],
   relay: ['core', 'wire', 'crypto', 'smp', 'xftp', 'store'],
   agent: ['core', 'wire', 'crypto', 'smp', 'xftp', 'store'],
-  api: ['core', 'wire'],
+  api: ['core'],
   chat: ['core', 'wire', 'crypto', 'smp', 'xftp', 'store', 'agent', 'api'],
-  server: ['core', 'wire', 'crypto', 'store', 'api', 'chat'],
-  bot: ['core', 'wire', 'crypto', 'store', 'api', 'chat', 'relay', 'server', 'agent', 'smp'],
+  server: ['core', 'api', 'chat'],
+  bot: ['core', 'crypto', 'store', 'api', 'chat', 'relay', 'server', 'agent', 'smp'],
   cli: ['core', 'wire', 'crypto', 'smp', 'xftp', 'store', 'relay', 'agent', 'api', 'chat', 'server', 'bot'],
 };
 
