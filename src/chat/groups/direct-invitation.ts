@@ -1,6 +1,7 @@
 import type { CIContent, Contact, GroupMember, User } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
 import { linkAsyncCommand, storeAsyncCommand } from '../connections/async.js';
+import { shownFullLink } from '../connections/links.js';
 import { chatBanner } from '../connections/prepared.js';
 import { contactConnections, deleteConnectionRows, updateConnectionStatus } from '../connections/queries.js';
 import { getContact, touchContact, updateContactRow } from '../contacts/queries.js';
@@ -45,7 +46,7 @@ export async function directInvitationReceived(ctx: ChatContext, tx: Tx, m: Invi
   const rows = await contactConnections(tx, contact.contactId);
   const own = rows.find((r) => r.conn_req_inv !== null)?.conn_req_inv ?? undefined;
   // Both have sent links: the greater one is joined, so that both do the same.
-  if (contact.contactGrpInvSent && own !== undefined && event.connReq <= own) {
+  if (contact.contactGrpInvSent && own !== undefined && shownFullLink(event.connReq) <= shownFullLink(own)) {
     return emitInvited(ctx, tx, m, contact, member);
   }
   await ctx.agent.deleteConnectionsAsync(
