@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
 import { type LocalEngine, officialContactCards, openLocalEngine } from '../chat/index.js';
@@ -16,7 +15,7 @@ import {
   wholeNumber,
 } from './options.js';
 import { terminalQrCode } from './qr.js';
-import { ensureAddress, ensureUser } from './setup.js';
+import { ensureAddress, ensureUser, useFolder } from './setup.js';
 
 interface ServeFlags extends EngineFlags {
   readonly chatServerPort: number;
@@ -76,11 +75,12 @@ async function serve(flags: ServeFlags, command: Command): Promise<void> {
   const running = new Running();
   running.stopOnSignals(logger);
   try {
+    await checkFolders(flags);
     const relays = await startRelays(flags, logger, running);
     const engine = await openEngine(flags, logger, relays);
     running.add(engine);
     if (flags.execute !== undefined) {
-      await execute(engine, flags.execute, flags.time);
+      await execute(engine, flags, flags.execute);
       await running.stop();
       return;
     }
@@ -91,9 +91,14 @@ async function serve(flags: ServeFlags, command: Command): Promise<void> {
   }
 }
 
+async function checkFolders({ database, filesFolder, tempFolder }: ServeFlags): Promise<void> {
+  if (!database.startsWith('postgres')) await useFolder(path.dirname(path.resolve(database)), 'of the database');
+  if (filesFolder !== undefined) await useFolder(filesFolder, '--files-folder');
+  if (tempFolder !== undefined) await useFolder(tempFolder, '--temp-folder');
+}
+
 async function startRelays(flags: ServeFlags, logger: Logger, running: Running): Promise<EmbeddedRelays | undefined> {
   const postgres = flags.database.startsWith('postgres');
-  if (!postgres) await mkdir(path.dirname(path.resolve(flags.database)), { recursive: true });
   if (flags.embeddedRelay !== true) return undefined;
   if (postgres) throw new FanionError('USAGE', '--embedded-relay needs a database prefix with -d, not PostgreSQL');
   const relays = await startEmbeddedRelays(flags.database, logger);
@@ -113,12 +118,13 @@ async function openEngine(flags: ServeFlags, logger: Logger, relays: EmbeddedRel
   });
 }
 
-async function execute(local: LocalEngine, command: string, seconds: number): Promise<void> {
+async function execute(local: LocalEngine, flags: ServeFlags, command: string): Promise<void> {
+  await ensureUser(local.engine, flags.createBotDisplayName, flags.createBotAllowFiles === true);
   await local.engine.start();
   const response = await local.engine.execute(command);
   process.stdout.write(`${JSON.stringify(response)}\n`);
   if (response.type === 'chatCmdError') process.exitCode = 1;
-  else await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  else await new Promise((resolve) => setTimeout(resolve, flags.time * 1000));
 }
 
 async function start(flags: ServeFlags, local: LocalEngine, logger: Logger, running: Running): Promise<void> {

@@ -1,18 +1,18 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { Command } from 'commander';
 import { parseConnectionLink } from '../agent/index.js';
 import type { ApiEvent, ApiResponse } from '../api/index.js';
 import { type LocalEngine, openLocalEngine } from '../chat/index.js';
-import { errorMessage, FanionError } from '../core/index.js';
+import { type Deferred, deferred, errorMessage, FanionError } from '../core/index.js';
 import { formatServer } from '../smp/index.js';
 import { programLogger } from './logging.js';
-import { addEngineOptions, type EngineFlags, engineOptions } from './options.js';
-import { ensureUser } from './setup.js';
+import { addEngineOptions, type EngineFlags, engineOptions, wholeNumber } from './options.js';
+import { describeError, ensureUser, useFolder } from './setup.js';
 
 interface ChatFlags extends EngineFlags {
   readonly name: string;
+  readonly time: number;
 }
 
 /** `fanion chat [link]`: a chat client in the terminal. */
@@ -20,7 +20,13 @@ export function chatCommand(): Command {
   const command = new Command('chat')
     .description('Chat in the terminal: connects to the link, then sends what you type.')
     .argument('[link]', 'an invitation or an address; without it the last chat goes on')
-    .option('-n, --name <name>', 'your display name', process.env.USER ?? 'me');
+    .option('-n, --name <name>', 'your display name', process.env.USER ?? 'me')
+    .option(
+      '-t, --time <seconds>',
+      'when the input is no terminal: how long to wait for answers after its end',
+      wholeNumber(0, 86_400),
+      3,
+    );
   return addEngineOptions(command, 'chat').action((link: string | undefined, flags: ChatFlags) => chat(link, flags));
 }
 
@@ -44,8 +50,9 @@ async function chat(link: string | undefined, flags: ChatFlags): Promise<void> {
   } catch (cause) {
     throw new FanionError('BAD_LINK', 'that is not a SimpleX link', { cause });
   }
-  if (!flags.database.startsWith('postgres'))
-    await mkdir(path.dirname(path.resolve(flags.database)), { recursive: true });
+  if (!flags.database.startsWith('postgres')) {
+    await useFolder(path.dirname(path.resolve(flags.database)), 'of the database');
+  }
   const options = engineOptions(flags);
   const local = await openLocalEngine({
     ...(own === undefined ? {} : { smpServers: own }),
@@ -54,7 +61,7 @@ async function chat(link: string | undefined, flags: ChatFlags): Promise<void> {
   });
   const session = new TerminalSession(local);
   try {
-    await session.run(link, flags.name);
+    await session.run(link, flags);
   } finally {
     await local.close();
   }
@@ -65,39 +72,66 @@ type ChatItems = Extract<ApiEvent, { type: 'newChatItems' }>['chatItems'];
 /** One person at a terminal: lines in, messages and what happens to contacts out. */
 class TerminalSession {
   readonly #local: LocalEngine;
-  readonly #lines: Interface;
+  /** Made when lines can be handled: what is read before nobody gets. */
+  #lines: Interface | undefined;
   #contact: { readonly contactId: number; readonly name: string } | undefined;
+  /** The contact of the link is on its way; lines wait for it. */
+  #connecting: Deferred<void> | undefined;
+  readonly #stopping = deferred<void>();
+  #stopped = false;
+  /** Tenths of a second in which nothing has come. */
+  #quiet = 0;
 
   constructor(local: LocalEngine) {
     this.#local = local;
-    this.#lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
   }
 
   #print(text: string): void {
     // Rewrites the prompt, so that what is being typed stays below what arrives.
     if (process.stdout.isTTY) process.stdout.write('\r\u001b[K');
     process.stdout.write(`${text}\n`);
-    if (process.stdout.isTTY) this.#lines.prompt(true);
+    if (process.stdout.isTTY) this.#lines?.prompt(true);
   }
 
-  async run(link: string | undefined, name: string): Promise<void> {
+  async run(link: string | undefined, { name, time }: ChatFlags): Promise<void> {
     const { engine } = this.#local;
-    await ensureUser(engine, name, true);
+    process.once('SIGTERM', () => this.#stop());
+    if (!process.stdin.isTTY) process.once('SIGINT', () => this.#stop());
+    await ensureUser(engine, name, true, 'human');
     const stop = engine.listen(({ event }) => this.#event(event));
     await engine.start();
     if (link === undefined) await this.#lastChat();
     else await this.#connect(link);
     this.#print('Type a message and press Enter. /quit ends, other /commands go to the engine.');
-    const ended = new Promise<void>((resolve) => this.#lines.once('close', resolve));
+    const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
+    this.#lines = lines;
+    const ended = Promise.race([new Promise<void>((resolve) => lines.once('close', resolve)), this.#stopping.promise]);
     // Lines are handled one after the other: what was typed first is sent first.
     let last: Promise<void> = Promise.resolve();
-    this.#lines.on('line', (line) => {
+    lines.on('line', (line) => {
       last = last.then(() => this.#line(line)).catch((error: unknown) => this.#print(`! ${errorMessage(error)}`));
     });
-    this.#lines.prompt();
+    if (process.stdin.isTTY) lines.prompt();
     await ended;
-    await last;
+    if (process.stdin.isTTY || this.#stopped) {
+      stop();
+      return;
+    }
+    // Lines of a pipe are all sent, then answers may come.
+    await Promise.race([last, this.#stopping.promise]);
+    while (!this.#stopped && this.#quiet < time * 10) {
+      this.#quiet++;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
     stop();
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#stopping.resolve();
+    this.#lines?.close();
+    // Whatever it is busy with: it was told to end.
+    setTimeout(() => process.exit(0), 4_000).unref();
   }
 
   async #connect(link: string): Promise<void> {
@@ -106,10 +140,32 @@ class TerminalSession {
       case 'sentConfirmation':
       case 'sentInvitation':
         this.#print('Connecting ...');
+        this.#connecting = deferred();
         return;
       case 'contactAlreadyExists':
         this.#use(response.contact.contactId, response.contact.localDisplayName);
         return;
+      case 'connectionPlan': {
+        // Nothing was sent: the link is known already.
+        const { connectionPlan } = response;
+        const plan =
+          connectionPlan.type === 'contactAddress'
+            ? connectionPlan.contactAddressPlan
+            : connectionPlan.type === 'invitationLink'
+              ? connectionPlan.invitationLinkPlan
+              : undefined;
+        const contact = plan !== undefined && 'contact' in plan ? plan.contact : undefined;
+        if (contact?.activeConn?.connStatus === 'ready' || contact?.activeConn?.connStatus === 'snd-ready') {
+          this.#use(contact.contactId, contact.localDisplayName);
+          return;
+        }
+        if (contact !== undefined || plan?.type === 'connectingConfirmReconnect') {
+          this.#print('Connecting ...');
+          this.#connecting = deferred();
+          return;
+        }
+        throw new FanionError('CONNECT', `cannot connect: the link leads to ${plan?.type ?? connectionPlan.type}`);
+      }
       default:
         throw new FanionError('CONNECT', `cannot connect: ${describe(response)}`);
     }
@@ -125,6 +181,8 @@ class TerminalSession {
 
   #use(contactId: number, name: string): void {
     this.#contact = { contactId, name };
+    this.#connecting?.resolve();
+    this.#connecting = undefined;
     this.#print(`You are talking to ${name}.`);
   }
 
@@ -132,13 +190,14 @@ class TerminalSession {
     const text = line.trimEnd();
     if (text === '') return;
     if (text === '/quit' || text === '/q') {
-      this.#lines.close();
+      this.#stop();
       return;
     }
     if (text.startsWith('/')) {
       this.#print(describe(await this.#local.engine.execute(text)));
       return;
     }
+    if (this.#connecting !== undefined) await Promise.race([this.#connecting.promise, this.#stopping.promise]);
     if (this.#contact === undefined) {
       this.#print('! Not connected yet: the message was not sent.');
       return;
@@ -148,10 +207,11 @@ class TerminalSession {
       `/_send @${this.#contact.contactId} json ${JSON.stringify(messages)}`,
     );
     if (response.type !== 'newChatItems') this.#print(`! ${describe(response)}`);
-    if (process.stdout.isTTY) this.#lines.prompt();
+    if (process.stdout.isTTY) this.#lines?.prompt();
   }
 
   #event(event: ApiEvent): void {
+    this.#quiet = 0;
     switch (event.type) {
       case 'newChatItems':
         this.#items(event.chatItems);
@@ -199,8 +259,5 @@ class TerminalSession {
 /** A response in a line: errors by their tags, other responses as JSON. */
 function describe(response: ApiResponse): string {
   if (response.type !== 'chatCmdError') return JSON.stringify(response);
-  const { chatError } = response;
-  return chatError.type === 'error' && chatError.errorType.type === 'commandError'
-    ? chatError.errorType.message
-    : JSON.stringify(chatError);
+  return describeError(response.chatError);
 }
