@@ -4,6 +4,7 @@
 //   schema.generated.ts   the types that occur in command parameters, as data, for the decoder of JSON arguments
 //   presets.generated.ts  preset servers and roles
 //   ../bot/api/commands.generated.ts   the SDK's API client: one method per command
+//   ../bot/api/types.generated.ts      the types that the SDK passes on
 //   ../bot/compat/*.generated.ts   the types under the names of the official library
 // `--check` writes nothing and fails when a file is not current. A test runs `generate()` for the same purpose.
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -59,6 +60,7 @@ export function generate() {
     'types.generated.ts': types(api),
     'schema.generated.ts': schema(api),
     '../bot/api/commands.generated.ts': client(api),
+    '../bot/api/types.generated.ts': typeNames(types(api)),
     ...compat(documented, api),
     'presets.generated.ts': `${header}\n/** The preset servers of the official programs (70-bot-api.md 8.2). */\nexport const presetServers = ${JSON.stringify(read('preset-servers.json'), null, 2)} as const;\n`,
   };
@@ -382,6 +384,14 @@ function client(api) {
         !/^ {2}\w+Params,$/.test(l) || l === '  CommandParams,' || used.includes(`params: ${l.trim().slice(0, -1)}`),
     )
     .join('\n');
+}
+
+/** Passes on the generated types, and those that they are made of; nothing else of the room. */
+function typeNames(text) {
+  const names = [...text.matchAll(/^export (?:interface|type) (\w+)/gm)].map(([, name]) => name);
+  const others = ['JsonObject', 'JsonValue', 'UnknownTag', 'ChatListQuery', 'ChatPagination', 'TimePagination'];
+  const all = [...new Set([...names, ...others])].sort();
+  return `${header}\nexport type {\n${all.map((n) => `  ${n},`).join('\n')}\n} from '../../api/index.js';\n`;
 }
 
 /** `memberSupport` → `MemberSupport`, `file_descr` → `File_descr`. */

@@ -5,7 +5,6 @@
  */
 
 export type { AgentNetworkConfig, ProxyFallback, ProxyMode } from '../agent/index.js';
-export type * from '../api/index.js';
 export { chatRefString, cmdString, isJsonObject, tagOf } from '../api/index.js';
 export type { LocalDatabase } from '../chat/index.js';
 export {
@@ -26,6 +25,7 @@ export type {
 } from '../smp/index.js';
 export { ApiClient, type CommandExecutor } from './api/client.js';
 export { ApiCommands } from './api/commands.generated.js';
+export type * from './api/types.generated.js';
 export * from './bot/bot.js';
 export * from './bot/compose.js';
 export * from './bot/composer.js';

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,12 +14,14 @@ const run = promisify(execFile);
 describe('the package', () => {
   let net: TestNetwork;
   let folder: string;
+  const children: ChildProcess[] = [];
 
   beforeEach(async () => {
     net = await TestNetwork.start();
     folder = await mkdtemp(path.join(tmpdir(), 'fanion-package-'));
   });
   afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
     await net.stop();
     await rm(folder, { recursive: true, force: true });
   });
@@ -61,6 +63,7 @@ describe('the package', () => {
       env: { ...process.env, FANION_SMP_SERVERS: net.smpServer, FANION_XFTP_SERVERS: '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    children.push(child);
     const ended = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? -1)));
     let output = '';
     const address = await new Promise<string>((resolve, reject) => {
