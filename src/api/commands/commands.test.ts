@@ -202,9 +202,8 @@ describe('the command grammar', () => {
       '#team (support: ',
     ]) {
       const text = head + 'simplex:/contact#/?v=1&https://a'.repeat(60_000);
-      const start = performance.now();
-      parseCommand(text);
-      expect(performance.now() - start).toBeLessThan(2000);
+      // In quadratic time this takes hours, and the test ends by its time-out.
+      expect(() => parseCommand(text), head).not.toThrow();
     }
   });
 });

@@ -72,10 +72,9 @@ describe('markdown', () => {
       '.',
       'a.',
     ]) {
-      const text = piece.repeat(Math.ceil(20_000 / piece.length));
-      const start = performance.now();
-      formatText(text);
-      expect(performance.now() - start, piece).toBeLessThan(1500);
+      // In quadratic time this takes minutes each, and the test ends by its time-out.
+      const text = piece.repeat(Math.ceil(1_000_000 / piece.length));
+      expect(() => formatText(text), piece).not.toThrow();
     }
   });
 

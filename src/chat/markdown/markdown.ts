@@ -207,7 +207,8 @@ function hyperLink(line: string, at: number, out: Fragments): number | undefined
   return end + 1;
 }
 
-const phonePattern = /(?:\+[0-9]+)?(?:[ .-]?\([0-9]+\))?(?:[ .-]?[0-9]+)*/y;
+/** At most 23 groups: with so many it is too long, and a line of thousands is not read again from each of them. */
+const phonePattern = /(?:\+[0-9]+)?(?:[ .-]?\([0-9]+\))?(?:[ .-]?[0-9]+){0,23}/y;
 
 /** A phone number: 7 to 22 characters of digits, single separators and one group in brackets. */
 function phone(line: string, at: number, out: Fragments): number | undefined {
