@@ -270,10 +270,15 @@ class Storm {
     if (by === undefined || target === undefined || target === group.owner) return undefined;
     const role = this.#pick((['observer', 'member', 'moderator', 'admin'] as const).filter((x) => x !== target.role));
     if (role === undefined) return undefined;
+    target.silent = true;
     const work = async (): Promise<void> => {
+      // Who has heard of a lower role already takes nothing any more of what was sent with the higher one.
+      await until(() => this.#missing(group, target), 60_000);
       const id = await this.#rowId(by, target);
       await by.actor.ok(`/_member role #${by.groupId} ${id} ${role}`, 'membersRoleUser');
       target.role = role;
+      await agree(group.ids, 60_000);
+      target.silent = false;
     };
     return { name: 'role', work };
   }
@@ -326,11 +331,12 @@ class Storm {
     return [...group.stays.values()].filter((s) => !s.silent);
   }
 
-  async #message(group: Group): Promise<string | undefined> {
-    // A role may be lowered while the message is on the way: only those speak whose role does not change now.
-    if (group.change !== undefined && this.#random() < 0.2) await sleep(5);
+  #message(group: Group): Promise<string | undefined> {
     const author = this.#pick(this.#speakers(group).filter((s) => rank(s.role) >= rank('member')));
-    if (author === undefined) return undefined;
+    return author === undefined ? Promise.resolve(undefined) : this.#messageOf(group, author);
+  }
+
+  async #messageOf(group: Group, author: Stay): Promise<string | undefined> {
     const text = `${group.index}.${this.#number++} of ${author.actor.name}`;
     const audience = group.audience(author);
     const response = await author.actor.execute(
@@ -422,7 +428,7 @@ class Storm {
     // A profile goes with the next message to a group.
     for (const group of this.#groups) {
       for (const stay of group.stays.values()) {
-        if (rank(stay.role) >= rank('member')) await this.#message(group);
+        if (rank(stay.role) >= rank('member')) await this.#messageOf(group, stay);
       }
     }
     let copies = 0;
