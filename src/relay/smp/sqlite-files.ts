@@ -22,6 +22,7 @@ const workerProgram = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { Database } = require(workerData.driver);
 const db = new Database(workerData.file);
+db.pragma('busy_timeout = 5000');
 parentPort.on('message', (what) => {
   if (what === 'close') {
     db.close();

@@ -47,6 +47,9 @@ export function openQueueDatabase(file: string): Database {
   db.pragma('synchronous = NORMAL');
   db.pragma('wal_autocheckpoint = 0');
   db.pragma('cache_size = -32768');
+  // The checkpointer's connection takes the write lock for a moment when it meets a header that is being written:
+  // without a time-out our BEGIN would fail then, and with it a command.
+  db.pragma('busy_timeout = 5000');
   const version = db.pragma('user_version', { simple: true });
   if (version !== 0 && version !== schemaVersion) {
     db.close();

@@ -34,6 +34,15 @@ import {
   sameKey,
 } from './storage.js';
 
+/** What is committed stays committed when the log cannot be moved: the next checkpoint tries again. */
+function moveRest(db: Database): void {
+  try {
+    db.pragma('wal_checkpoint(PASSIVE)');
+  } catch {
+    // Busy, or no space for the moment.
+  }
+}
+
 /** Pages in the write-ahead log (16 kB each) from which on it is moved to the database. */
 const checkpointPages = 1000;
 
@@ -88,7 +97,7 @@ export class SqliteSmpStorage implements SmpStorage {
         this.#run('COMMIT');
         // The worker's checkpoint is never complete while we write. The few pages since then are moved here, so that
         // the log can start over.
-        if (this.#checkpointer.takeDone()) db.pragma('wal_checkpoint(PASSIVE)');
+        if (this.#checkpointer.takeDone()) moveRest(db);
       },
       rollback: () => {
         this.#cache.clear();
