@@ -117,9 +117,9 @@ export class EventLog {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** At most `limit` events after `seq`, oldest first. */
+  /** At most `limit` events after `seq`, oldest first; durable ones, so that no number is ever given twice. */
   async since(seq: number, limit: number): Promise<{ readonly seq: number; readonly json: string }[]> {
-    const rows = await this.#store.read((tx) =>
+    const rows = await this.#store.transaction((tx) =>
       tx.db
         .selectFrom('event_log')
         .select(['seq', 'event'])
@@ -193,12 +193,15 @@ export class EventLog {
     }
   }
 
-  /** Drops what is too old or too much; messages that nobody has received stay. */
+  /**
+   * Drops what is too old or too much; messages that nobody has received stay, and so does the last event: its number
+   * tells a client that comes back whether it has missed some.
+   */
   async #prune(tx: Tx): Promise<void> {
     const before = this.#clock.now() - this.#maxAge;
     await tx.execute(
       `DELETE FROM event_log WHERE (seq <= (SELECT max(seq) FROM event_log) - ? OR created_at < ?)
-       AND (important = 0 OR seq <= ?)`,
+       AND (important = 0 OR seq <= ?) AND seq < (SELECT max(seq) FROM event_log)`,
       [this.#maxEvents, before, this.#delivered],
     );
   }
