@@ -15,6 +15,14 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    setupFiles: ['test/support/seed.ts'],
+    // Seeds of the short forms: fixed, so that a run can be repeated; the environment replaces them.
+    env: {
+      FANION_FUZZ_SEED: process.env.FANION_FUZZ_SEED ?? '20261120',
+      FANION_CRASH_SEED: process.env.FANION_CRASH_SEED ?? '20261120',
+    },
+    // A busy CI machine gets a second try; the first failure is printed and is a bug to look into.
+    retry: process.env.CI === undefined ? 0 : 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     passWithNoTests: false,

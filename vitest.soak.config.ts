@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['src/**/*.soak.ts', 'test/**/*.soak.ts'],
     pool: 'forks',
     maxWorkers: 1,
+    retry: process.env.CI === undefined ? 0 : 1,
     testTimeout: 1_800_000,
     hookTimeout: 120_000,
     passWithNoTests: false,
