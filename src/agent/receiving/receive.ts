@@ -15,6 +15,7 @@ import { type AgentEnvelope, decodeAgentEnvelope } from '../envelopes/index.js';
 import { AgentError, cryptoError, messageError, prohibited, versionError } from '../errors.js';
 import { receiveRatchetKey } from '../resync/receive.js';
 import { findConn } from '../rows/connections.js';
+import { isKnownHash, rememberHash } from '../rows/messages.js';
 import { enqueueMessage } from '../sending/enqueue.js';
 import { type Conn, connKind, type RcvQueue } from '../state/connection.js';
 import type { ConnId, MsgFlags } from '../types.js';
@@ -121,7 +122,7 @@ async function receiveClientMessage(
     if (dhKey === undefined) throw prohibited('msg: no keys');
     const secret = dh(dhKey, rq.e2ePrivateKey);
     const message = open(boxKey(secret), envelope);
-    return receiveFirst(ctx, tx, conn, rq, message, secret, envelope);
+    return receiveFirst(ctx, tx, conn, rq, arrival, message, secret, envelope);
   }
   const message = open(rq.e2eKey, envelope);
   const inner = decodeAgentEnvelope(message.body);
@@ -147,6 +148,7 @@ async function receiveFirst(
   tx: Tx,
   conn: Conn,
   rq: RcvQueue,
+  { brokerMsgId }: Arrival,
   message: ClientMessage,
   secret: Uint8Array,
   header: ClientEnvelope,
@@ -162,6 +164,9 @@ async function receiveFirst(
       });
     case 'invitation':
       if (message.senderKey !== undefined) throw prohibited('handshake: incorrect state');
+      // The relay delivers again what was not acknowledged before a crash: a second request would be a second person.
+      if (await isKnownHash(tx, conn.connId, brokerMsgId)) return 'ack';
+      await rememberHash(tx, conn.connId, brokerMsgId, ctx.clock.now());
       await receiveInvitation(ctx, tx, conn, inner);
       return 'ack';
     default:
