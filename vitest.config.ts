@@ -14,7 +14,8 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than cores: many flows wait for time-outs of the protocol.
+    maxWorkers: 3,
     setupFiles: ['test/support/seed.ts'],
     // Seeds of the short forms: fixed, so that a run can be repeated; the environment replaces them.
     env: {
