@@ -7,7 +7,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 1,
     retry: process.env.CI === undefined ? 0 : 1,
-    testTimeout: 1_800_000,
+    testTimeout: 1_200_000,
     hookTimeout: 120_000,
     passWithNoTests: false,
   },
