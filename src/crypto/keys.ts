@@ -101,11 +101,17 @@ const ed25519Secrets = new WeakMap<PrivateKey, Uint8Array>();
 export function privateKeyObject(key: PrivateKey): KeyObject {
   let object = nodeKeys.get(key);
   if (object === undefined) {
-    // A JWK goes straight to the raw key; DER takes OpenSSL four times as long. OpenSSL computes the public part.
+    // A JWK goes straight to the raw key; DER takes OpenSSL four times as long. A JWK must hold the public part, which
+    // Node 26 compares with the private one.
     const { curve } = algorithms[key.alg];
     const known = publicKeys.get(key);
-    const x = unpadded(known?.raw ?? new Uint8Array(key.raw.length));
-    object = createPrivateKey({ key: { kty: 'OKP', crv: curve, d: unpadded(key.raw), x }, format: 'jwk' });
+    object =
+      known === undefined
+        ? createPrivateKey({ key: Buffer.from(encodePrivateKey(key)), format: 'der', type: 'pkcs8' })
+        : createPrivateKey({
+            key: { kty: 'OKP', crv: curve, d: unpadded(key.raw), x: unpadded(known.raw) },
+            format: 'jwk',
+          });
     nodeKeys.set(key, object);
   }
   return object;
