@@ -42,22 +42,3 @@ export const groupMessages: GroupMessageTable = {
   'x.info.probe.ok': (ctx, tx, m) =>
     probeOkReceived(ctx, tx, m.user, { type: 'member', group: m.group, member: m.member }, m.event.probe),
 };
-
-/** Messages that one member may pass on for another (60, sections 4.3 and 6.4). */
-export const forwardedEvents: ReadonlySet<string> = new Set([
-  'x.msg.new',
-  'x.msg.file.descr',
-  'x.msg.update',
-  'x.msg.del',
-  'x.msg.react',
-  'x.file.cancel',
-  'x.info',
-  'x.grp.mem.new',
-  'x.grp.mem.role',
-  'x.grp.mem.restrict',
-  'x.grp.mem.del',
-  'x.grp.leave',
-  'x.grp.del',
-  'x.grp.info',
-  'x.grp.prefs',
-]);

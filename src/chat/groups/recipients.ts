@@ -138,8 +138,8 @@ export const maxQuotaErrors = 5;
 
 export type SendAction = 'separate' | 'batched' | 'pending' | 'forwarded' | 'skip';
 
-/** Events that an inviting member forwards (60, section 4.3). */
-const forwardable: ReadonlySet<string> = new Set([
+/** Messages that one member may pass on for another (60, sections 4.3 and 6.4): an inviting member does. */
+export const forwardedEvents: ReadonlySet<string> = new Set([
   'x.msg.new',
   'x.msg.file.descr',
   'x.msg.update',
@@ -159,7 +159,7 @@ const forwardable: ReadonlySet<string> = new Set([
 
 export function isForwardable(event: JsonChatEvent): boolean {
   if (event.type === 'x.msg.new') return event.file?.fileInline === undefined;
-  return forwardable.has(event.type);
+  return forwardedEvents.has(event.type);
 }
 
 /** How messages reach members (60, section 5.3). */
