@@ -240,6 +240,7 @@ export class ApiClient {
       this.#o.onUnread();
       if (this.#closed) return;
     }
+    this.#o.memory.sent(message.length);
     this.#ws.send(message, (error) => {
       if (error == null) sent?.();
     });

@@ -4,6 +4,9 @@ import type { Clock } from '../core/index.js';
 
 /** Messages above this many bytes are worth a collection when they are done with. */
 export const worthCollecting = 4 * 1024 * 1024;
+/** Bytes sent to clients after which it is asked how large the process is, and from which size on it is too large. */
+const sentBetweenLooks = 16 * 1024 * 1024;
+const largeProcess = 180 * 1024 * 1024;
 /** Milliseconds between two collections. */
 const pause = 250;
 
@@ -26,6 +29,7 @@ function collector(): () => void {
 export class MemoryRelief {
   readonly #clock: Clock;
   #soon = false;
+  #sent = 0;
   #last = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -45,6 +49,14 @@ export class MemoryRelief {
       },
       { unref: true },
     );
+  }
+
+  /** Counts what was made for clients: answers of megabytes in a burst are garbage as soon as they are written. */
+  sent(bytes: number): void {
+    this.#sent += bytes;
+    if (this.#sent < sentBetweenLooks) return;
+    this.#sent = 0;
+    if (process.memoryUsage.rss() > largeProcess) this.collect();
   }
 
   collect(): void {

@@ -18,15 +18,15 @@ export interface ApiServerOptions extends AccessRules {
   readonly port?: number | undefined;
   /** Addresses to listen on. Default: loopback of IPv4, and of IPv6 where the machine has it. */
   readonly hosts?: readonly string[] | undefined;
-  /** The largest message of a client in bytes. Default 64 MiB. */
+  /** The largest message of a client in bytes. Default 8 MiB: the longest commands hold a profile with a picture. */
   readonly maxFrameBytes?: number | undefined;
   /** More clients than this are refused. Default 256. */
   readonly maxClients?: number | undefined;
   /** See {@link ClientLimits}. Default 8 MiB. */
   readonly maxBuffered?: number | undefined;
-  /** Unread data of all clients in bytes; above it, the client with most of it is disconnected. Default 48 MiB. */
+  /** Unread data of all clients in bytes; above it, the client with most of it is disconnected. Default 16 MiB. */
   readonly maxBufferedTotal?: number | undefined;
-  /** Incomplete messages of all clients in bytes; above it, the client with most of it is disconnected. Default 72 MiB. */
+  /** Incomplete messages of all clients in bytes; above it, the client with most of it is disconnected. Default 16 MiB. */
   readonly maxIncomingTotal?: number | undefined;
   /** See {@link ClientLimits}. Default 256. */
   readonly maxCommands?: number | undefined;
@@ -94,7 +94,7 @@ class Running implements ApiServer {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: options.maxFrameBytes ?? 64 * megabyte,
+      maxPayload: options.maxFrameBytes ?? 8 * megabyte,
       // Checked when the request is read: a bad one is answered, the connection stays.
       skipUTF8Validation: true,
       handleProtocols: () => false,
@@ -181,7 +181,7 @@ class Running implements ApiServer {
         memory: this.#memory,
         bytesRead: () => socket.bytesRead,
         onUnread: () =>
-          this.#limitTotal((c) => c.unread, this.#o.maxBufferedTotal ?? 48 * megabyte, 'API clients do not read'),
+          this.#limitTotal((c) => c.unread, this.#o.maxBufferedTotal ?? 16 * megabyte, 'API clients do not read'),
       },
       () => {
         this.#clients.delete(client);
@@ -192,7 +192,7 @@ class Running implements ApiServer {
     this.#clients.add(client);
     socket.on('data', () => {
       if (client.incoming < littleIncoming) return;
-      const limit = this.#o.maxIncomingTotal ?? 72 * megabyte;
+      const limit = this.#o.maxIncomingTotal ?? 16 * megabyte;
       this.#limitTotal((c) => c.incoming, limit, 'API clients send messages without end');
     });
     this.metrics.clients.set(this.#clients.size);

@@ -4,6 +4,13 @@ import { type Deferred, deferred } from '../core/index.js';
 /** Bytes that may wait here before the stream is paused; the HTTP/2 window bounds what waits below. */
 const maxQueued = 64 * 1024;
 
+/** Node ends a stream also when its connection is lost: the code tells the difference, from Node 26 on the session. */
+function lossOf(stream: Http2Stream): Error | undefined {
+  if (stream.rstCode) return new Error(`stream ended with code ${stream.rstCode}`);
+  if (stream.session?.destroyed !== false) return new Error('stream ended with its connection');
+  return undefined;
+}
+
 interface Waiting extends Deferred<number> {
   readonly target: Uint8Array;
   filled: number;
@@ -24,10 +31,7 @@ export class BodyReader {
   constructor(stream: Http2Stream) {
     this.#stream = stream;
     stream.on('data', (data: Buffer) => this.#onData(data));
-    // Node ends the stream also when its connection is lost: only the code tells the difference.
-    stream.on('end', () =>
-      this.#finish(stream.rstCode ? new Error(`stream ended with code ${stream.rstCode}`) : undefined),
-    );
+    stream.on('end', () => this.#finish(lossOf(stream)));
     stream.on('error', (error) => this.#finish(error));
     stream.on('aborted', () => this.#finish(new Error('stream aborted')));
     stream.on('close', () => this.#finish(new Error('stream closed before the end of its body')));
