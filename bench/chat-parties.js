@@ -67,8 +67,8 @@ export async function program(args, ready, nodeArgs = []) {
   };
 }
 
-export const startRelay = (prefix, ...more) =>
-  program(['relay', '--port', '0', '-d', prefix, '--quota', '1000', ...more], /^(smp:\S+)\s/m);
+export const startRelay = (prefix, { more = [], nodeArgs = [] } = {}) =>
+  program(['relay', '--port', '0', '-d', prefix, '--quota', '1000', ...more], /^(smp:\S+)\s/m, nodeArgs);
 
 /** A client of the bot API: commands by correlation id, events to those who wait for them. */
 export class Client {

@@ -108,7 +108,7 @@ export async function run(args) {
   };
   try {
     heading(`chat: two engines and a relay in three processes (${load()})`);
-    const relay = await started(startRelay(path.join(directory, 'relay')));
+    const relay = await started(startRelay(path.join(directory, 'relay'), { nodeArgs: profileArgs(args, 'relay') }));
     const alice = await started(startServe('alice', directory, relay.found, { nodeArgs: profileArgs(args, 'alice') }));
     const bob = await started(startServe('bob', directory, relay.found, { nodeArgs: profileArgs(args, 'bob') }));
     line('start of a new profile to its API', alice.startMs, 'ms');

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { madeGarbage } from '../core/index.js';
 import { CryptoError } from './errors.js';
 import { pad, unpad } from './padding.js';
 
@@ -22,6 +23,7 @@ export function aeadEncrypt(key: Uint8Array, iv: Uint8Array, ad: Uint8Array, pla
   cipher.setAAD(ad);
   // GCM is a stream: update gives everything, final gives nothing.
   const ciphertext = cipher.update(plaintext);
+  madeGarbage(ciphertext.length);
   cipher.final();
   return { ciphertext, tag: cipher.getAuthTag() };
 }
@@ -40,6 +42,7 @@ export function aeadDecrypt(
   decipher.setAAD(ad);
   decipher.setAuthTag(tag);
   const plaintext = decipher.update(ciphertext);
+  madeGarbage(plaintext.length);
   try {
     decipher.final();
   } catch (cause) {

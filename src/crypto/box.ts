@@ -1,6 +1,6 @@
+import { memory } from '../wire/index.js';
 import { CryptoError } from './errors.js';
 import { hsalsa20 } from './hsalsa20.js';
-import { memory } from './memory.js';
 import { padInto, unpad } from './padding.js';
 import { sodium } from './sodium.js';
 
@@ -65,22 +65,39 @@ export function openBox(secret: Uint8Array | BoxKey, nonce: Uint8Array, box: Uin
   return out;
 }
 
-/** Pads to `paddedLength` (section 3.2), then seals: `paddedLength + 16` bytes. CRYPTO_LARGE_MSG when too large. */
+/**
+ * Pads to `paddedLength` (section 3.2), then seals: `paddedLength + 16` bytes, in `out` where that is given.
+ * CRYPTO_LARGE_MSG when too large.
+ */
 export function sealBoxPadded(
   secret: Uint8Array | BoxKey,
   nonce: Uint8Array,
   message: Uint8Array,
   paddedLength: number,
+  out: Uint8Array = memory(paddedLength + boxTagSize),
 ): Uint8Array {
   checkNonce(nonce);
   if (message.length + 2 > paddedLength) {
     throw new CryptoError('CRYPTO_LARGE_MSG', `${message.length} bytes do not fit a padded length of ${paddedLength}`);
   }
-  const out = memory(paddedLength + boxTagSize);
   const body = out.subarray(boxTagSize);
   padInto(body, message);
   sodium.crypto_secretbox_detached(body, out.subarray(0, boxTagSize), body, nonce, keyOf(secret));
   return out;
+}
+
+/**
+ * Opens a box where it is and takes the padding off: the result is a view of `box`, whose bytes are lost. Errors as of
+ * {@link openBoxPadded}; a box that cannot be opened stays as it was.
+ */
+export function openBoxPaddedInPlace(secret: Uint8Array | BoxKey, nonce: Uint8Array, box: Uint8Array): Uint8Array {
+  checkNonce(nonce);
+  if (box.length < boxTagSize) throw new CryptoError('CRYPTO_DECRYPT', 'box is shorter than its tag');
+  const body = box.subarray(boxTagSize);
+  if (!sodium.crypto_secretbox_open_detached(body, body, box.subarray(0, boxTagSize), nonce, keyOf(secret))) {
+    throw new CryptoError('CRYPTO_DECRYPT', 'box cannot be opened');
+  }
+  return unpad(body);
 }
 
 /** Opens a box and takes the padding off. CRYPTO_DECRYPT as {@link openBox}, CRYPTO_PADDING for bad padding. */

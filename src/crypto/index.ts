@@ -1,5 +1,15 @@
 export { authenticate, authenticatorSize, verifyAuthenticator } from './authenticator.js';
-export { BoxKey, boxKey, cbNonce, openBox, openBoxPadded, reverseNonce, sealBox, sealBoxPadded } from './box.js';
+export {
+  BoxKey,
+  boxKey,
+  cbNonce,
+  openBox,
+  openBoxPadded,
+  openBoxPaddedInPlace,
+  reverseNonce,
+  sealBox,
+  sealBoxPadded,
+} from './box.js';
 export { certificateFingerprint, certificateKey, checkChainIdentity, validateChain } from './certs.js';
 export { CryptoError } from './errors.js';
 export { type FileHeader, readFileHeader, writeFileHeader } from './file-header.js';
@@ -39,7 +49,7 @@ export {
   readCryptoFileWhole,
   writeCryptoFile,
 } from './local-file.js';
-export { lazyLength, lazyPrefix, pad, unpad } from './padding.js';
+export { lazyLength, lazyPrefix, pad, padInto, unpad } from './padding.js';
 export { decodeMessageKey, decodeRatchetState, encodeMessageKey, encodeRatchetState } from './ratchet-codec.js';
 export { type DecryptResult, decrypt } from './ratchet-decrypt.js';
 export { encryptBody, encryptHeader, ratchetPaddedLength } from './ratchet-encrypt.js';

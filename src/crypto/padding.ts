@@ -1,3 +1,4 @@
+import { memory } from '../wire/index.js';
 import { CryptoError } from './errors.js';
 
 /** The byte that fills padding: `#`. Its value is not checked on receipt. */
@@ -31,7 +32,7 @@ export function padInto(out: Uint8Array, message: Uint8Array): void {
 export function pad(message: Uint8Array, paddedLength: number): Uint8Array {
   // Checked before allocating: the padded length may be computed from something foreign.
   checkFits(message.length, 2, paddedLength);
-  const out = new Uint8Array(paddedLength);
+  const out = memory(paddedLength);
   padInto(out, message);
   return out;
 }
@@ -62,7 +63,7 @@ export function lazyLength(padded: Uint8Array): number {
 /** The long padding (files): 64-bit length, message, `#`. `paddedLength` includes the eight bytes of the length. */
 export function padLazy(message: Uint8Array, paddedLength: number): Uint8Array {
   checkFits(message.length, 8, paddedLength);
-  const out = new Uint8Array(paddedLength);
+  const out = memory(paddedLength);
   out.set(lazyPrefix(message.length));
   out.set(message, 8);
   out.fill(fill, message.length + 8);

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
+import { memory } from '../wire/index.js';
 import { type BoxKey, boxNonceSize, boxTagSize, keyOf } from './box.js';
 import { CryptoError } from './errors.js';
 import { hsalsa20 } from './hsalsa20.js';
-import { memory } from './memory.js';
 import { sodium } from './sodium.js';
 
 /** Bytes of keystream per counter value. */

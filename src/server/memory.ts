@@ -1,6 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import type { Clock } from '../core/index.js';
+import { type Clock, collectAll } from '../core/index.js';
 
 /** Messages above this many bytes are worth a collection when they are done with. */
 export const worthCollecting = 4 * 1024 * 1024;
@@ -9,18 +7,6 @@ const sentBetweenLooks = 16 * 1024 * 1024;
 const largeProcess = 180 * 1024 * 1024;
 /** Milliseconds between two collections. */
 const pause = 250;
-
-let collect: (() => void) | undefined;
-
-function collector(): () => void {
-  if (collect === undefined) {
-    setFlagsFromString('--expose-gc');
-    const gc: unknown = runInNewContext('gc');
-    collect = typeof gc === 'function' ? () => void gc() : () => {};
-    setFlagsFromString('--no-expose-gc');
-  }
-  return collect;
-}
 
 /**
  * Gives memory back after what should not have been: V8 lets garbage of hundreds of megabytes lie when it was made in
@@ -62,7 +48,7 @@ export class MemoryRelief {
   collect(): void {
     const now = this.#clock.monotonic();
     if (now - this.#last < pause) return;
-    collector()();
+    collectAll();
     this.#last = this.#clock.monotonic();
   }
 }

@@ -1,4 +1,11 @@
-import { initBlockChains, openBoxPadded, pad, sealBoxPadded, stepBlockChain, unpad } from '../crypto/index.js';
+import {
+  initBlockChains,
+  openBoxPaddedInPlace,
+  padInto,
+  sealBoxPadded,
+  stepBlockChain,
+  unpad,
+} from '../crypto/index.js';
 import { writeBatch } from './batch.js';
 import { blockSize, encryptedContentSize } from './sizes.js';
 
@@ -20,17 +27,37 @@ class BlockChain {
   }
 }
 
+/** Blocks that were sent and may be used again: at the most 1 MB. */
+const recycled: Uint8Array[] = [];
+const maxRecycled = 64;
+
+function takeBlock(): Uint8Array {
+  return recycled.pop() ?? new Uint8Array(Buffer.allocUnsafeSlow(blockSize).buffer);
+}
+
+/**
+ * Takes back a block of a {@link BlockSealer} when the socket is done with it: sending thousands of blocks makes no
+ * garbage (see `wire/scratch.ts`).
+ */
+export function recycleBlock(block: Uint8Array): void {
+  if (recycled.length < maxRecycled) recycled.push(block);
+}
+
 /** Where payloads are put together, for all connections: sealing is synchronous and copies out of it. */
 const scratch = new Uint8Array(blockSize);
 
 /** Makes the 16384-byte blocks of one direction (20-smp.md, section 4.1). Call in the order of sending. */
 export class BlockSealer extends BlockChain {
-  /** A block with this payload: at most 16382 bytes, or 16366 when encrypted; else CRYPTO_LARGE_MSG. */
+  /**
+   * A block with this payload: at most 16382 bytes, or 16366 when encrypted; else CRYPTO_LARGE_MSG. Whoever has sent
+   * it may give it back with {@link recycleBlock}.
+   */
   seal(payload: Uint8Array): Uint8Array {
     const step = this.step();
-    return step === undefined
-      ? pad(payload, blockSize)
-      : sealBoxPadded(step.key, step.nonce, payload, encryptedContentSize);
+    const block = takeBlock();
+    if (step === undefined) padInto(block, payload);
+    else sealBoxPadded(step.key, step.nonce, payload, encryptedContentSize, block);
+    return block;
   }
 
   /** A block with these transmissions, which must fit (see `packBatches`). */
@@ -42,10 +69,13 @@ export class BlockSealer extends BlockChain {
 
 /** Opens the blocks of one direction. Call in the order of receiving. */
 export class BlockOpener extends BlockChain {
-  /** The payload of a block. CryptoError when it cannot be opened or its padding is wrong. */
+  /**
+   * The payload of a block: a view of it, because it is decrypted where it is. CryptoError when it cannot be opened or
+   * its padding is wrong.
+   */
   open(block: Uint8Array): Uint8Array {
     const step = this.step();
-    return step === undefined ? unpad(block) : openBoxPadded(step.key, step.nonce, block);
+    return step === undefined ? unpad(block) : openBoxPaddedInPlace(step.key, step.nonce, block);
   }
 }
 

@@ -7,7 +7,7 @@ import {
   sealBoxPadded,
   writePublicKey,
 } from '../crypto/index.js';
-import { decodeWhole, Reader, Writer } from '../wire/index.js';
+import { decodeWhole, detached, inScratch, Reader, Writer } from '../wire/index.js';
 import { type AuthPublicKey, type MsgFlags, readFlags, writeFlags } from './commands.js';
 import { clientMessagePadded, clientMessagePaddedWithKey, ntfMetaPadded, rcvBodyPadded } from './sizes.js';
 import { type SmpClientVersion, smpClientVersion } from './versions.js';
@@ -47,7 +47,7 @@ export function decodeRcvBody(bytes: Uint8Array): RcvBody {
 
 /** Relay: the encrypted body of MSG, 16122 bytes. The nonce is the message id (24 bytes). */
 export function sealRcvBody(secret: Secret, msgId: Uint8Array, b: RcvBody): Uint8Array {
-  return sealBoxPadded(secret, msgId, encodeRcvBody(b), rcvBodyPadded);
+  return inScratch(() => detached(sealBoxPadded(secret, msgId, encodeRcvBody(b), rcvBodyPadded)));
 }
 
 /** Recipient: the content of MSG. CryptoError or DecodeError when it cannot be opened. */

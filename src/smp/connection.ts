@@ -2,7 +2,8 @@ import { constants } from 'node:crypto';
 import { type Socket, connect as tcpConnect } from 'node:net';
 import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { SocksClient } from 'socks';
-import type { Clock } from '../core/index.js';
+import { type Clock, madeGarbage } from '../core/index.js';
+import { recycleBlock } from './block.js';
 import { networkFailure, SmpClientError, transportFailure } from './failures.js';
 import type { Endpoint } from './network.js';
 import { blockSize } from './sizes.js';
@@ -28,7 +29,7 @@ export interface ConnectionOptions {
   readonly timeout: number;
 }
 
-/** Who gets what the connection brings. Blocks are views that stay unchanged. */
+/** Who gets what the connection brings. Blocks belong to the handler. */
 export interface ConnectionHandler {
   onBlock(block: Uint8Array): void;
   /** The socket took what was written: writing may go on. */
@@ -112,6 +113,7 @@ export class Connection {
   }
 
   #onData(chunk: Uint8Array): void {
+    madeGarbage(chunk.length);
     let rest = chunk;
     while (rest.length > 0 && this.#closed === undefined) {
       if (this.#partial === undefined) {
@@ -156,11 +158,11 @@ export class Connection {
     return this.#socket.writableLength;
   }
 
-  /** Sends blocks with one write. */
+  /** Sends blocks with one write, and recycles them. */
   write(blocks: readonly Uint8Array[]): void {
     if (this.#closed !== undefined) return;
     if (blocks.length > 1) this.#socket.cork();
-    for (const block of blocks) this.#socket.write(block);
+    for (const block of blocks) this.#socket.write(block, () => recycleBlock(block));
     if (blocks.length > 1) this.#socket.uncork();
   }
 

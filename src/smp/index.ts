@@ -1,5 +1,5 @@
 export { decodeBatch, packBatches } from './batch.js';
-export { BlockOpener, BlockSealer, blockCiphers } from './block.js';
+export { BlockOpener, BlockSealer, blockCiphers, recycleBlock } from './block.js';
 export {
   type ClientEnvelope,
   type ClientMessage,

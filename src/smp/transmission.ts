@@ -12,7 +12,7 @@ import {
   verify,
   verifyAuthenticator,
 } from '../crypto/index.js';
-import { concat, DecodeError, Reader, Writer } from '../wire/index.js';
+import { concat, DecodeError, inScratch, Reader, Writer } from '../wire/index.js';
 import { type SmpCommand, writeCommand } from './commands.js';
 import { type SmpMessage, writeMessage } from './messages.js';
 import { SmpV, type SmpVersion } from './versions.js';
@@ -203,7 +203,15 @@ export function verifyTransmission(
   key: PublicKey<AuthAlgorithm>,
   relayKey: PrivateKey<'x25519'> | undefined,
 ): boolean {
-  const authorized = authorizedBytes(sessionId, t);
+  return inScratch(() => isAuthorized(t, authorizedBytes(sessionId, t), key, relayKey));
+}
+
+function isAuthorized(
+  t: RawTransmission,
+  authorized: Uint8Array,
+  key: PublicKey<AuthAlgorithm>,
+  relayKey: PrivateKey<'x25519'> | undefined,
+): boolean {
   if (key.alg !== 'x25519') return verify(key, t.authorization, authorized);
   if (relayKey === undefined) return false;
   return verifyAuthenticator({ alg: 'x25519', raw: key.raw }, relayKey, cbNonce(t.corrId), t.authorization, authorized);

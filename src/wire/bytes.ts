@@ -1,8 +1,10 @@
+import { memory } from './scratch.js';
+
 /** Joins byte strings into one. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const p of parts) length += p.length;
-  const out = new Uint8Array(length);
+  const out = memory(length);
   let at = 0;
   for (const p of parts) {
     out.set(p, at);

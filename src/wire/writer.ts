@@ -1,4 +1,5 @@
 import { EncodeError } from './errors.js';
+import { writerMemory } from './scratch.js';
 
 const utf8 = new TextEncoder();
 
@@ -12,7 +13,7 @@ export class Writer {
 
   /** `size` is the expected size in bytes; the buffer grows by itself. */
   constructor(size = 256) {
-    this.#buffer = Buffer.allocUnsafe(size);
+    this.#buffer = writerMemory(size);
   }
 
   /** Bytes written so far. */
@@ -24,7 +25,7 @@ export class Writer {
     const at = this.#length;
     const end = at + n;
     if (end > this.#buffer.length) {
-      const next = Buffer.allocUnsafe(Math.max(end, this.#buffer.length * 2));
+      const next = writerMemory(Math.max(end, this.#buffer.length * 2));
       this.#buffer.copy(next, 0, 0, at);
       this.#buffer = next;
     }

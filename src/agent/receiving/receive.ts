@@ -5,11 +5,10 @@ import {
   decodeClientEnvelope,
   openClientMessage,
   openRcvBody,
-  type RcvBody,
   smpClientRange,
 } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
-import { DecodeError, isInRange } from '../../wire/index.js';
+import { DecodeError, detached, inScratch, isInRange } from '../../wire/index.js';
 import { type AgentContext, raise } from '../context.js';
 import { type AgentEnvelope, decodeAgentEnvelope } from '../envelopes/index.js';
 import { AgentError, cryptoError, messageError, prohibited, versionError } from '../errors.js';
@@ -55,13 +54,13 @@ export async function receive(
   const rq = conn?.rcvQueues.find((q) => q.id === queueId);
   if (conn === undefined || conn.deleted || rq === undefined) return 'gone';
   try {
-    const body = openServerLayer(rq, message);
-    if (body.kind === 'quota') {
+    const opened = inScratch(() => openLayers(rq, message));
+    if (opened === 'quota') {
       await onQuotaMarker(ctx, tx, conn, rq);
       return 'ack';
     }
-    const arrival = { brokerMsgId: message.msgId, brokerTs: body.timestamp * 1000, flags: body.flags };
-    return await receiveClientMessage(ctx, tx, conn, rq, arrival, body.body);
+    const arrival = { brokerMsgId: message.msgId, brokerTs: opened.timestamp * 1000, flags: opened.flags };
+    return await receiveClientMessage(ctx, tx, conn, rq, arrival, opened);
   } catch (error) {
     const known = messageProblem(error);
     if (known === undefined) throw error;
@@ -78,8 +77,45 @@ function messageProblem(error: unknown): AgentError | undefined {
   return undefined;
 }
 
-function openServerLayer(rq: RcvQueue, { msgId, encBody }: Delivered): RcvBody {
-  return openRcvBody(rq.rcvKey, msgId, encBody);
+/** What the sender wrote, without the layers of the relay and of the queue. */
+interface OpenedMessage {
+  /** Seconds; of the relay. */
+  readonly timestamp: number;
+  readonly flags: MsgFlags;
+  readonly version: ClientEnvelope['version'];
+  /** The sender's key was in the envelope. */
+  readonly withKey: boolean;
+  readonly senderKey: ClientMessage['senderKey'];
+  /** The agent's envelope. */
+  readonly body: Uint8Array;
+  /** Agreed with the key in the envelope, when the queue had no secret before. */
+  readonly secret: Uint8Array | undefined;
+}
+
+/** Opens both layers (section 8.2) in a scratch: only what is inside is kept. */
+function openLayers(rq: RcvQueue, { msgId, encBody }: Delivered): OpenedMessage | 'quota' {
+  const outer = openRcvBody(rq.rcvKey, msgId, encBody);
+  if (outer.kind === 'quota') return 'quota';
+  const envelope = decodeClientEnvelope(outer.body);
+  const { version, dhKey } = envelope;
+  if (!isInRange(version, smpClientRange) && version > rq.clientVersion) throw versionError();
+  let key = rq.e2eKey;
+  let secret: Uint8Array | undefined;
+  if (key === undefined) {
+    if (dhKey === undefined) throw prohibited('msg: no keys');
+    secret = dh(dhKey, rq.e2ePrivateKey);
+    key = boxKey(secret);
+  }
+  const { senderKey, body } = open(key, envelope);
+  return {
+    timestamp: outer.timestamp,
+    flags: outer.flags,
+    version,
+    withKey: dhKey !== undefined,
+    senderKey: senderKey === undefined ? undefined : { ...senderKey, raw: detached(senderKey.raw) },
+    body: detached(body),
+    secret,
+  };
 }
 
 /** Section 7.4: the sender was refused and the queue is empty now. */
@@ -113,25 +149,16 @@ async function receiveClientMessage(
   conn: Conn,
   rq: RcvQueue,
   arrival: Arrival,
-  body: Uint8Array,
+  opened: OpenedMessage,
 ): Promise<ReceiveResult> {
-  const envelope = decodeClientEnvelope(body);
-  if (!isInRange(envelope.version, smpClientRange) && envelope.version > rq.clientVersion) throw versionError();
-  const { dhKey } = envelope;
-  if (rq.e2eKey === undefined) {
-    if (dhKey === undefined) throw prohibited('msg: no keys');
-    const secret = dh(dhKey, rq.e2ePrivateKey);
-    const message = open(boxKey(secret), envelope);
-    return receiveFirst(ctx, tx, conn, rq, arrival, message, secret, envelope);
-  }
-  const message = open(rq.e2eKey, envelope);
-  const inner = decodeAgentEnvelope(message.body);
-  if (dhKey !== undefined) {
+  const inner = decodeAgentEnvelope(opened.body);
+  if (opened.secret !== undefined) return receiveFirst(ctx, tx, conn, rq, arrival, opened, opened.secret, inner);
+  if (opened.withKey) {
     // A confirmation that was repeated because its acknowledgement was lost.
     if (inner.type === 'confirmation') return 'ack';
     throw prohibited('msg: public header');
   }
-  if (message.senderKey !== undefined) throw prohibited('msg: bad client msg');
+  if (opened.senderKey !== undefined) throw prohibited('msg: bad client msg');
   switch (inner.type) {
     case 'message':
       return receiveAgentMessage(ctx, tx, conn, rq, arrival, inner);
@@ -149,21 +176,20 @@ async function receiveFirst(
   conn: Conn,
   rq: RcvQueue,
   { brokerMsgId }: Arrival,
-  message: ClientMessage,
+  { senderKey, version }: OpenedMessage,
   secret: Uint8Array,
-  header: ClientEnvelope,
+  inner: AgentEnvelope,
 ): Promise<ReceiveResult> {
-  const inner: AgentEnvelope = decodeAgentEnvelope(message.body);
   switch (inner.type) {
     case 'confirmation':
       return receiveConfirmation(ctx, tx, conn, rq, {
         confirmation: inner,
-        senderKey: message.senderKey,
+        senderKey,
         secret,
-        clientVersion: header.version,
+        clientVersion: version,
       });
     case 'invitation':
-      if (message.senderKey !== undefined) throw prohibited('handshake: incorrect state');
+      if (senderKey !== undefined) throw prohibited('handshake: incorrect state');
       // The relay delivers again what was not acknowledged before a crash: a second request would be a second person.
       if (await isKnownHash(tx, conn.connId, brokerMsgId)) return 'ack';
       await rememberHash(tx, conn.connId, brokerMsgId, ctx.clock.now());

@@ -1,6 +1,7 @@
 import type { E2EParams } from '../../crypto/index.js';
 import { decodeMessageKey, encryptBody, publicKeyFromRaw, publicKeyOf } from '../../crypto/index.js';
 import { sealClientMessage } from '../../smp/index.js';
+import { detached, inScratch } from '../../wire/index.js';
 import type { AgentContext } from '../context.js';
 import { encodeAgentEnvelope, encodeAgentMessageBody } from '../envelopes/index.js';
 import type { SndMessage } from '../rows/messages.js';
@@ -10,9 +11,12 @@ import { messageKeyOf } from './enqueue.js';
 
 /** The body of SEND for a message after the handshake: deterministic but for the nonce of the queue's box. */
 export function encodeMessage(ctx: AgentContext, sq: SndQueue, m: SndMessage): Uint8Array {
-  const plaintext = encodeAgentMessageBody(m.sndId, m.prevHash, m.body);
-  const encAgentMessage = encryptBody(decodeMessageKey(messageKeyOf(m)), plaintext, m.paddedLength);
-  return sealForQueue(ctx, sq, encodeAgentEnvelope({ type: 'message', agentVersion: AgentV.Current, encAgentMessage }));
+  return inScratch(() => {
+    const plaintext = encodeAgentMessageBody(m.sndId, m.prevHash, m.body);
+    const encAgentMessage = encryptBody(decodeMessageKey(messageKeyOf(m)), plaintext, m.paddedLength);
+    const envelope = encodeAgentEnvelope({ type: 'message', agentVersion: AgentV.Current, encAgentMessage });
+    return detached(sealForQueue(ctx, sq, envelope));
+  });
 }
 
 /** Seals an agent envelope for a queue whose recipient knows our key already. */

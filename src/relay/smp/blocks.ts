@@ -1,3 +1,4 @@
+import { madeGarbage } from '../../core/index.js';
 import { blockSize } from '../../smp/index.js';
 
 /** Cuts a byte stream into blocks of 16384 bytes. Keeps memory only while a block is incomplete. */
@@ -11,6 +12,7 @@ export class BlockAssembler {
   }
 
   push(chunk: Uint8Array): void {
+    madeGarbage(chunk.length);
     let at = 0;
     while (at < chunk.length) {
       if (this.#partial === undefined && chunk.length - at >= blockSize) {

@@ -12,6 +12,7 @@ import {
   isAuthorizationSize,
   maxBatchCount,
   type RawTransmission,
+  recycleBlock,
   type SmpError,
   type SmpMessage,
   type SmpVersion,
@@ -154,16 +155,21 @@ export class RelayConnection implements Peer {
       const length = bytes.length + 2;
       this.#outBytes -= bytes.length;
       if (i > from && (size + length > batchSpace || i - from === maxBatchCount)) {
-        this.#socket.write(this.#sealer.sealBatch(ready.slice(from, i)));
+        this.#writeBlock(ready.slice(from, i));
         from = i;
         size = 0;
       }
       size += length;
     }
-    this.#socket.write(this.#sealer.sealBatch(ready.slice(from)));
+    this.#writeBlock(ready.slice(from));
     this.#socket.uncork();
     this.#checkIdle();
     if (!this.isFull) this.#drained();
+  }
+
+  #writeBlock(transmissions: readonly Uint8Array[]): void {
+    const block = this.#sealer.sealBatch(transmissions);
+    this.#socket.write(block, () => recycleBlock(block));
   }
 
   #drained(): void {

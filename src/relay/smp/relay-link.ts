@@ -27,6 +27,7 @@ import {
   encodeCommandTransmission,
   isOnionHost,
   proxyFullVersion,
+  recycleBlock,
   type ServerHello,
   type SessionCredentials,
   type SmpCommand,
@@ -197,7 +198,8 @@ export class RelayLink {
     });
     this.#waiting.set(key, { result, timer });
     const transmission = encodeCommandTransmission(this, corrId, new Uint8Array(0), command);
-    this.#socket.write(this.#sealer.sealBatch([transmission]));
+    const block = this.#sealer.sealBatch([transmission]);
+    this.#socket.write(block, () => recycleBlock(block));
     return result.promise;
   }
 
