@@ -40,7 +40,7 @@ function takeBlock(): Uint8Array {
  * garbage (see `wire/scratch.ts`).
  */
 export function recycleBlock(block: Uint8Array): void {
-  if (recycled.length < maxRecycled) recycled.push(block);
+  if (block.length === blockSize && recycled.length < maxRecycled) recycled.push(block);
 }
 
 /** Where payloads are put together, for all connections: sealing is synchronous and copies out of it. */

@@ -182,7 +182,7 @@ describe('smp-session.json', () => {
       const fromClient = b.dir.startsWith('client');
       const payload = b64(b.plain);
       const block = b64(b.block);
-      expect(hex((fromClient ? relay : client).opener.open(block))).toBe(hex(payload));
+      expect(hex((fromClient ? relay : client).opener.open(b64(b.block)))).toBe(hex(payload));
       const [sealer, transmissions] = [(fromClient ? client : relay).sealer, decodeBatch(payload)];
       const dir = fromClient ? 'toServer' : 'fromServer';
       expect(hex(sealer.sealBatch(transmissions.map((t) => reencode(t, dir, session.version))))).toBe(hex(block));

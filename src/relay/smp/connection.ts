@@ -13,6 +13,7 @@ import {
   maxBatchCount,
   type RawTransmission,
   recycleBlock,
+  type SmpCommandName,
   type SmpError,
   type SmpMessage,
   type SmpVersion,
@@ -32,6 +33,21 @@ const maxWaitingBlocks = 8;
 const maxForwarded = 32;
 /** Commands are executed for this long before other connections get a turn, in milliseconds. */
 const maxTurn = 4;
+
+/**
+ * Commands whose answers promise nothing that a loss of power could break. The answers and the messages that follow
+ * them keep their order.
+ */
+const quickCommands: ReadonlySet<SmpCommandName> = new Set<SmpCommandName>([
+  'SUB',
+  'SUBS',
+  'NSUB',
+  'NSUBS',
+  'GET',
+  'ACK',
+  'QUE',
+  'PING',
+]);
 
 const none = new Uint8Array(0);
 
@@ -62,6 +78,8 @@ export class RelayConnection implements Peer {
   readonly #opener: BlockOpener;
   /** Transmissions that wait for their release, and their number since the start including those that left. */
   #out: Uint8Array[] = [];
+  /** Those that only wait for the end of the turn and what was written in it. */
+  #quick: Uint8Array[] = [];
   #outBytes = 0;
   #outEnd = 0;
   #blocks: Uint8Array[] = [];
@@ -101,7 +119,7 @@ export class RelayConnection implements Peer {
 
   /** Nothing is being worked on and nothing waits to be sent. */
   get isIdle(): boolean {
-    return !this.#working && this.#blocks.length === 0 && this.#out.length === 0 && this.#forwarding === 0;
+    return !this.#working && this.#blocks.length === 0 && !this.#hasOut && this.#forwarding === 0;
   }
 
   /** Resolves when the connection is idle or closed. */
@@ -120,33 +138,53 @@ export class RelayConnection implements Peer {
 
   // --- sending ---
 
-  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage): void {
+  get #hasOut(): boolean {
+    return this.#out.length > 0 || this.#quick.length > 0;
+  }
+
+  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage, quick = message.msg === 'MSG'): void {
     if (this.#closed) return;
     if (message.msg === 'ERR') countLabel(this.#state.metrics.counts.errors, message.error.type);
     const bytes = encodeMessageTransmission(this, corrId, entityId, message);
-    this.#out.push(bytes);
     this.#outBytes += bytes.length;
-    this.#outEnd++;
+    if (quick) {
+      this.#quick.push(bytes);
+    } else {
+      this.#out.push(bytes);
+      this.#outEnd++;
+    }
     if (!this.#collecting) this.#releaser.add(this);
   }
 
   /** Lets what was collected go. */
   #collected(): void {
     this.#collecting = false;
-    if (this.#out.length > 0 && !this.#closed) this.#releaser.add(this);
+    if (this.#hasOut && !this.#closed) this.#releaser.add(this);
   }
 
-  /** The number of the last queued transmission, for {@link release}. */
+  get hasQuick(): boolean {
+    return this.#quick.length > 0;
+  }
+
+  /** The number of the last queued transmission that is not quick, for {@link release}. */
   get mark(): number {
     return this.#outEnd;
   }
 
-  /** Sends all transmissions up to the mark: what they tell of is durable. */
+  /** Sends the quick transmissions, and the others up to the mark: what they tell of is durable. */
   release(mark: number): void {
-    if (this.#closed) return;
     const count = this.#out.length - (this.#outEnd - mark);
-    if (count <= 0) return;
-    const ready = this.#out.splice(0, count);
+    this.#write(count > 0 ? this.#out.splice(0, count) : []);
+  }
+
+  releaseQuick(): void {
+    this.#write([]);
+  }
+
+  #write(durable: readonly Uint8Array[]): void {
+    if (this.#closed) return;
+    const ready = [...durable, ...this.#quick.splice(0)];
+    if (ready.length === 0) return;
     this.lastActive = this.#state.clock.monotonic();
     this.#socket.cork();
     let from = 0;
@@ -289,7 +327,8 @@ export class RelayConnection implements Peer {
       return;
     }
     try {
-      this.send(corrId, entityId, await executeTransmission(this.#state, this, t, command, this.version, afterwards));
+      const answer = await executeTransmission(this.#state, this, t, command, this.version, afterwards);
+      this.send(corrId, entityId, answer, quickCommands.has(command.cmd));
     } catch (error) {
       // One command that fails must not take the others of the connection with it.
       this.#state.log.error({ ...errorFields(error), command: command.cmd }, 'command failed');
@@ -328,6 +367,7 @@ export class RelayConnection implements Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#out = [];
+    this.#quick = [];
     this.#outBytes = 0;
     this.#blocks = [];
     this.#wakeUp();

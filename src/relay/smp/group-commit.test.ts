@@ -75,13 +75,53 @@ describe('group commit', () => {
   });
 });
 
+describe('what need not be synced', () => {
+  it('is committed when it is asked for, also during a sync, and makes no sync of its own', async () => {
+    const { log, syncs, commits } = target();
+    commits.write(false);
+    expect(commits.written()).toBeUndefined();
+    expect(log).toEqual(['begin', 'commit']);
+    await commits.durable();
+    expect(log).toEqual(['begin', 'commit', 'durable 1']);
+    commits.write();
+    await turn();
+    commits.write(false);
+    commits.write(false);
+    expect(commits.written()).toBeUndefined();
+    expect(log.slice(3)).toEqual(['begin', 'commit', 'sync', 'begin', 'commit']);
+    syncs[0]?.resolve();
+    await commits.flush();
+    expect(log.slice(8)).toEqual(['durable 1', 'durable 2']);
+  });
+
+  it('is synced with what must be', async () => {
+    const { log, syncs, commits } = target();
+    commits.write(false);
+    commits.write();
+    await turn();
+    expect(log).toEqual(['begin', 'commit', 'sync']);
+    syncs[0]?.resolve();
+    await commits.flush();
+  });
+
+  it('says when it is lost', async () => {
+    const { state, commits } = target();
+    state.fail = true;
+    commits.write(false);
+    await expect(commits.written()).rejects.toThrow('disk full');
+  });
+});
+
 describe('releaser', () => {
-  function connection(): Releasable & { released: number[]; destroyed: boolean } {
+  function connection(): Releasable & { released: number[]; quick: number; destroyed: boolean } {
     const c = {
       mark: 0,
+      hasQuick: false,
+      quick: 0,
       released: [] as number[],
       destroyed: false,
       release: (mark: number) => void c.released.push(mark),
+      releaseQuick: () => void c.quick++,
       destroy: () => {
         c.destroyed = true;
       },
@@ -101,6 +141,26 @@ describe('releaser', () => {
     commit.resolve();
     await turn();
     expect(a.released).toEqual([3]);
+  });
+
+  it('lets quick answers go when all is written', async () => {
+    const commit = deferred<void>();
+    let written = 0;
+    const storage = Object.assign(new MemorySmpStorage(), {
+      durable: () => commit.promise,
+      written: () => void written++,
+    });
+    const releaser = new Releaser(storage, silentLogger);
+    const [a, b] = [Object.assign(connection(), { mark: 1 }), connection()];
+    releaser.add(a);
+    await turn();
+    expect([written, a.quick]).toEqual([0, 1]);
+    releaser.add(Object.assign(b, { hasQuick: true }));
+    await turn();
+    expect([written, b.quick, b.released]).toEqual([1, 1, []]);
+    commit.resolve();
+    await turn();
+    expect(a.released).toEqual([1]);
   });
 
   it('closes the connections whose answers tell of lost changes', async () => {

@@ -29,8 +29,11 @@ export interface Peer {
   /** The buffer towards this client is full. */
   readonly isFull: boolean;
   readonly isClosed: boolean;
-  /** Queues a transmission; it leaves when all changes made so far are durable. */
-  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage): void;
+  /**
+   * Queues a transmission; it leaves when all changes made so far are durable. Messages and `quick` answers wait only
+   * until the changes are written.
+   */
+  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage, quick?: boolean): void;
 }
 
 const forwardKeys = new WeakMap<Peer, BoxKey>();

@@ -1,15 +1,21 @@
 import { errorFields, type Logger } from '../../core/index.js';
 import type { SmpStorage } from './storage.js';
 
-/** A connection with transmissions that wait until what they tell of is durable. */
+/** A connection with transmissions that wait until what they tell of is stored. */
 export interface Releasable {
+  /** The number of the last transmission that waits until everything is durable. */
   readonly mark: number;
+  /** Some wait only until everything is written. */
+  readonly hasQuick: boolean;
+  /** Sends all that wait up to the mark, and the quick ones. */
   release(mark: number): void;
+  /** Sends the quick ones. */
+  releaseQuick(): void;
   destroy(): void;
 }
 
 /**
- * Holds answers back until the changes before them are durable. All connections that got something to send in one
+ * Holds answers back until the changes before them are stored. All connections that got something to send in one
  * turn of the event loop wait for the same commit.
  */
 export class Releaser {
@@ -30,20 +36,26 @@ export class Releaser {
   #release(): void {
     const waiting = [...this.#waiting].map((connection) => ({ connection, mark: connection.mark }));
     this.#waiting = new Set();
+    const lost = (error: unknown): void => {
+      // What these answers say did not happen. Clients without an answer ask again.
+      this.#log.error(errorFields(error), 'commit failed');
+      for (const { connection } of waiting) connection.destroy();
+    };
+    if (waiting.some(({ connection }) => connection.hasQuick)) {
+      const failed = this.#storage.written();
+      if (failed !== undefined) {
+        failed.catch(lost);
+        return;
+      }
+    }
     const durable = this.#storage.durable();
     if (durable === undefined) {
       for (const { connection, mark } of waiting) connection.release(mark);
       return;
     }
-    durable.then(
-      () => {
-        for (const { connection, mark } of waiting) connection.release(mark);
-      },
-      (error: unknown) => {
-        // What these answers say did not happen. Clients without an answer ask again.
-        this.#log.error(errorFields(error), 'commit failed');
-        for (const { connection } of waiting) connection.destroy();
-      },
-    );
+    for (const { connection } of waiting) connection.releaseQuick();
+    durable.then(() => {
+      for (const { connection, mark } of waiting) connection.release(mark);
+    }, lost);
   }
 }

@@ -185,6 +185,8 @@ export class MemorySmpStorage implements SmpStorage {
 
   durable(): undefined {}
 
+  written(): undefined {}
+
   close(): Promise<void> {
     return Promise.resolve();
   }

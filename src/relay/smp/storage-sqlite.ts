@@ -135,8 +135,8 @@ export class SqliteSmpStorage implements SmpStorage {
     return this.#prepared(sql).all<Row & Record<string, string | number | null | Uint8Array<ArrayBuffer>>>(values);
   }
 
-  #write(sql: string, values: Values): void {
-    this.#commits.write();
+  #write(sql: string, values: Values, mustSync = true): void {
+    this.#commits.write(mustSync);
     this.#run(sql, values);
   }
 
@@ -353,7 +353,7 @@ export class SqliteSmpStorage implements SmpStorage {
     const { head } = entry;
     const removed = head !== undefined && equalBytes(head.id, messageId);
     if (removed) {
-      this.#write('DELETE FROM messages WHERE seq = ?', [head.seq]);
+      this.#write('DELETE FROM messages WHERE seq = ?', [head.seq], false);
       entry.size--;
       entry.head = undefined;
     }
@@ -390,6 +390,10 @@ export class SqliteSmpStorage implements SmpStorage {
 
   durable(): Promise<void> | undefined {
     return this.#commits.durable();
+  }
+
+  written(): Promise<void> | undefined {
+    return this.#commits.written();
   }
 
   close(): Promise<void> {

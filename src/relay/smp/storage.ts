@@ -72,7 +72,8 @@ export type Awaitable<T> = T | Promise<T>;
 /**
  * The storage of an SMP relay. Each operation is atomic by itself, and is visible to all that follow as soon as it
  * answers; it is durable when the promise that {@link SmpStorage.durable} gives afterwards resolves. The relay
- * releases answers only then, so that one commit serves many commands.
+ * releases answers only then, so that one commit serves many commands. Removals of messages need not be durable: after
+ * a loss of power a message may be delivered once more, which every recipient must bear anyway.
  */
 export interface SmpStorage {
   findQueue(kind: QueueIdKind, id: Uint8Array): Awaitable<QueueRecord | undefined>;
@@ -115,6 +116,8 @@ export interface SmpStorage {
 
   /** Undefined when all changes so far are durable, otherwise a promise for it. It rejects when they are lost. */
   durable(): Promise<void> | undefined;
+  /** Makes all changes so far survive the end of this process. Undefined, or a promise that rejects: they are lost. */
+  written(): Promise<void> | undefined;
   close(): Promise<void>;
 }
 
