@@ -182,18 +182,28 @@ export class SmpNetwork {
     });
   }
 
-  /** SEND; gives the proxy that was used. Without `key` unsigned. */
+  /**
+   * SEND; gives the proxy that was used. Without `key` unsigned. `ready` is called when there is a connection, right
+   * before the command goes out: what it throws is thrown, and nothing is sent.
+   */
   async send(
     q: SndTarget,
     key: PrivateKey<'ed25519'> | undefined,
     notification: boolean,
     body: Uint8Array,
     urgency: Urgency,
+    ready: () => void = () => {},
   ): Promise<SmpServer | undefined> {
     const flags = { notification };
     const { proxy } = await this.#route(q.userId, q.server, urgency, {
-      direct: (client, options) => client.sendMessage(q.sndId, key, flags, body, options),
-      proxied: (client, auth, options) => client.sendViaProxy(q.server, auth, q.sndId, key, flags, body, options),
+      direct: (client, options) => {
+        ready();
+        return client.sendMessage(q.sndId, key, flags, body, options);
+      },
+      proxied: (client, auth, options) => {
+        ready();
+        return client.sendViaProxy(q.server, auth, q.sndId, key, flags, body, options);
+      },
     });
     return proxy;
   }

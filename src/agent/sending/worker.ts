@@ -2,7 +2,7 @@ import { errorFields } from '../../core/index.js';
 import { type SmpServer, sameServerAddress } from '../../smp/index.js';
 import type { AgentContext } from '../context.js';
 import { announce, errorJson, raise, transaction } from '../context.js';
-import { type AgentErrorJson, isHostError, isTemporaryOrHostError } from '../errors.js';
+import { type AgentErrorJson, internalError, isHostError, isTemporaryOrHostError } from '../errors.js';
 import { findConn } from '../rows/connections.js';
 import { failDelivery, pendingDeliveries, type SndMessage, saveRetry } from '../rows/messages.js';
 import { loadE2EParams } from '../rows/ratchets.js';
@@ -20,6 +20,10 @@ const batch = 64;
 /** "Delivered" transactions that may be under way while the next message is sent. */
 const maxUnsaved = 32;
 const day = 86_400_000;
+/** Messages on their way to the relay at a time, when all goes well. */
+const maxWindow = 8;
+/** Kinds that may be on their way together: messages and receipts. Those of handshakes and rotations go alone. */
+const pipelined: ReadonlySet<SndMessage['kind']> = new Set(['M', 'V']);
 /** Milliseconds. */
 const pauseAfterFailure = 1_000;
 /** How often "delivered" is tried, until the message is left to the next reading of the database. */
@@ -27,9 +31,23 @@ const maxSaves = 4;
 /** How long a message is tried: after QUOTA, and after other temporary errors. */
 export const expiry = { quota: 7 * day, network: 2 * day } as const;
 
+/** What became of an attempt to send; `gone` when the row cannot be used. Attempts never reject. */
+type Outcome =
+  | { readonly type: 'sent'; readonly proxy: SmpServer | undefined }
+  | { readonly type: 'gone' }
+  | { readonly type: 'failed'; readonly error: AgentErrorJson };
+
+interface Attempt {
+  readonly message: PendingMessage;
+  readonly outcome: Promise<Outcome>;
+}
+
 /**
- * Sends the messages of one queue in order, one in flight. The next one is sent before "delivered" of the last one
- * is durable: after a crash it is repeated, and the ratchet of the peer drops it.
+ * Sends the messages of one queue in order. While the relay takes them directly, several are on their way: it works
+ * them off one after the other, and refuses all of them when the queue is full. After a failure it is one at a time
+ * again, until one was taken: a queue that is drained in between must not take a later one first. The next messages
+ * are sent before "delivered" of the last one is durable: after a crash it is repeated, and the ratchet of the peer
+ * drops it.
  */
 export class DeliveryWorker {
   readonly #ctx: AgentContext;
@@ -37,6 +55,13 @@ export class DeliveryWorker {
   readonly #sq: SndQueue;
   readonly #onIdle: () => void;
   #pending: PendingMessage[] = [];
+  /** The first ones of the pending messages, on their way. */
+  #flying: Attempt[] = [];
+  #window = 1;
+  /** Attempts that failed so far. */
+  #failures = 0;
+  /** The schedules of the first pending message. */
+  #retries: { readonly message: PendingMessage; readonly slow: Retry; readonly fast: Retry } | undefined;
   /** The list in memory is all that is pending; otherwise the database knows more. */
   #inSync: boolean;
   /** The newest message that was taken into the list. */
@@ -74,7 +99,8 @@ export class DeliveryWorker {
 
   /** Older messages that another queue could not deliver: next, after what is being sent. */
   takeOver(messages: readonly PendingMessage[]): void {
-    this.#pending.splice(this.#running === undefined ? 0 : 1, 0, ...messages);
+    // The first message may be in a wait: it keeps its place.
+    this.#pending.splice(this.#running === undefined ? 0 : Math.max(1, this.#flying.length), 0, ...messages);
     this.wake();
   }
 
@@ -117,18 +143,77 @@ export class DeliveryWorker {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopped && !this.#ctx.operations.isClosed) {
-      const message = this.#pending[0];
-      if (message === undefined) {
-        if (this.#inSync) return;
-        await this.#load();
-        if (this.#pending.length === 0 && this.#inSync) return;
+    while (!this.#ended) {
+      this.#launch();
+      const first = this.#flying[0];
+      if (first !== undefined) {
+        await this.#land(first);
         continue;
       }
-      const done = await this.#deliver(message);
-      if (this.#pending[0] === message) this.#pending.shift();
-      if (!done) return;
+      if (this.#inSync) return;
+      await this.#load();
+      if (this.#pending.length === 0 && this.#inSync) return;
     }
+    await this.#settle();
+  }
+
+  get #ended(): boolean {
+    return this.#stopped || this.#ctx.operations.isClosed;
+  }
+
+  /** Sends what the window allows. */
+  #launch(): void {
+    while (this.#flying.length < this.#window) {
+      const message = this.#pending[this.#flying.length];
+      if (message === undefined) return;
+      const alone = !pipelined.has(message.kind);
+      if (alone && this.#flying.length > 0) return;
+      // A call for it during an attempt stands until that one is judged.
+      if (this.#flying.length === 0) this.#retryNow = false;
+      this.#flying.push({ message, outcome: this.#attempt(message) });
+      if (alone) return;
+    }
+  }
+
+  /** Waits for the first message that is on its way, and does what its outcome asks for. */
+  async #land({ message, outcome }: Attempt): Promise<void> {
+    const result = await outcome;
+    if (result.type !== 'failed') {
+      this.#arrived(message, result);
+      if (this.#unsaved >= maxUnsaved) await this.#saves;
+      return;
+    }
+    this.#window = 1;
+    // What else was on its way is over, and what of it was taken is recorded, before anything is decided.
+    await this.#settle();
+    if (this.#ended) return;
+    if (this.#retries?.message !== message) {
+      const slow = new Retry(slowRetry, message.retrySlow);
+      this.#retries = { message, slow, fast: new Retry(fastRetry, message.retryFast) };
+    }
+    const next = await this.#failed(message, result.error, this.#retries.slow, this.#retries.fast);
+    if (next === 'over' && this.#pending[0] === message) this.#pending.shift();
+  }
+
+  /** Takes a message that needs no more attempts off the lists. */
+  #arrived(message: PendingMessage, result: Exclude<Outcome, { type: 'failed' }>): void {
+    this.#flying = this.#flying.filter((a) => a.message !== message);
+    this.#pending = this.#pending.filter((m) => m !== message);
+    if (result.type === 'gone') return;
+    // A proxy forwards side by side: through it, order is only certain for one message at a time.
+    this.#window = result.proxy === undefined ? Math.min(maxWindow, this.#window * 2) : 1;
+    this.#save(message, result.proxy);
+  }
+
+  /** Waits for all that is on its way; those that failed stay pending. */
+  async #settle(): Promise<void> {
+    const attempts = this.#flying;
+    for (const { message, outcome } of attempts) {
+      const result = await outcome;
+      if (result.type !== 'failed') this.#arrived(message, result);
+    }
+    this.#flying = [];
+    this.#window = 1;
   }
 
   async #load(): Promise<void> {
@@ -151,31 +236,23 @@ export class DeliveryWorker {
     }
   }
 
-  /** Tries until the message was sent or given up. False when the worker was stopped meanwhile. */
-  async #deliver(m: PendingMessage): Promise<boolean> {
-    const slow = new Retry(slowRetry, m.retrySlow);
-    const fast = new Retry(fastRetry, m.retryFast);
-    for (;;) {
-      if (this.#stopped) return false;
-      let error: AgentErrorJson;
-      this.#retryNow = false;
-      try {
-        const body = await this.#encode(m);
-        if (body === undefined) return true;
-        const proxy = await this.#ctx.operations.run(() => this.#send(m, body));
-        this.#save(m, proxy);
-        if (this.#unsaved >= maxUnsaved) await this.#saves;
-        return true;
-      } catch (e) {
-        error = errorJson(e);
-      }
-      if (this.#stopped || this.#ctx.operations.isClosed) return false;
-      const next = await this.#failed(m, error, slow, fast);
-      if (next === 'over') return true;
+  async #attempt(m: PendingMessage): Promise<Outcome> {
+    const before = this.#failures;
+    // An earlier message was lost with its connection: this one must not be sent over the next connection before it.
+    const inOrder = (): void => {
+      if (this.#failures !== before) throw internalError('an earlier message was not sent');
+    };
+    try {
+      const body = await this.#encode(m);
+      if (body === undefined) return { type: 'gone' };
+      return { type: 'sent', proxy: await this.#ctx.operations.run(() => this.#send(m, body, inOrder)) };
+    } catch (error) {
+      this.#failures++;
+      return { type: 'failed', error: errorJson(error) };
     }
   }
 
-  async #send(m: PendingMessage, body: Uint8Array): Promise<SmpServer | undefined> {
+  async #send(m: PendingMessage, body: Uint8Array, ready: () => void): Promise<SmpServer | undefined> {
     const sq = this.#sq;
     const signed = (m.kind !== 'C' && m.kind !== 'D') || isSenderSecured(sq);
     return this.#ctx.network.send(
@@ -184,6 +261,7 @@ export class DeliveryWorker {
       m.notification,
       body,
       'background',
+      ready,
     );
   }
 
