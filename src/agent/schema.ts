@@ -36,8 +36,14 @@ export interface AgentConnectionsTable {
   e2e_keys: Uint8Array | null;
   /** Public parameters that our confirmation carries: a repeated join must send the same. */
   e2e_params: Uint8Array | null;
-  /** Last, because it is the largest: rows are read without it in most cases. */
-  ratchet: Uint8Array | null;
+  /** Where the ratchet is with the keys of its stored state; null when it has not moved since. */
+  ratchet_position: Uint8Array | null;
+}
+
+/** The keys of a ratchet: apart from the connection, whose row every message changes. */
+export interface AgentRatchetsTable {
+  conn_id: string;
+  state: Uint8Array;
 }
 
 export interface AgentRcvQueuesTable {
@@ -193,6 +199,7 @@ declare module '../store/tables.js' {
     agent_connections: AgentConnectionsTable;
     agent_rcv_queues: AgentRcvQueuesTable;
     agent_snd_queues: AgentSndQueuesTable;
+    agent_ratchets: AgentRatchetsTable;
     agent_skipped_keys: AgentSkippedKeysTable;
     agent_snd_messages: AgentSndMessagesTable;
     agent_snd_bodies: AgentSndBodiesTable;
@@ -395,5 +402,17 @@ CREATE INDEX agent_rcv_receipts_conn ON agent_rcv_receipts (conn_id);
   {
     name: 'agent-003-sent',
     sql: 'ALTER TABLE agent_snd_messages ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;',
+  },
+  {
+    name: 'agent-004-ratchets',
+    sql: `
+CREATE TABLE agent_ratchets (
+  conn_id TEXT NOT NULL PRIMARY KEY REFERENCES agent_connections (conn_id) ON DELETE CASCADE,
+  state BLOB NOT NULL
+);
+INSERT INTO agent_ratchets (conn_id, state) SELECT conn_id, ratchet FROM agent_connections WHERE ratchet IS NOT NULL;
+ALTER TABLE agent_connections ADD COLUMN ratchet_position BLOB;
+ALTER TABLE agent_connections DROP COLUMN ratchet;
+`,
   },
 ];

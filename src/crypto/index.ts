@@ -54,6 +54,7 @@ export { decodeMessageKey, decodeRatchetState, encodeMessageKey, encodeRatchetSt
 export { type DecryptResult, decrypt } from './ratchet-decrypt.js';
 export { encryptBody, encryptHeader, ratchetPaddedLength } from './ratchet-encrypt.js';
 export { RatchetError } from './ratchet-errors.js';
+export { atRatchetPosition, encodeRatchetPosition, sameRatchetKeys } from './ratchet-position.js';
 export { noSkippedKeys, SkippedKeyMap } from './ratchet-skipped.js';
 export { e2eVersions, pqE2EVersion, type RatchetKeys, type RatchetState, type SkippedDiff } from './ratchet-state.js';
 export {

@@ -80,8 +80,9 @@ function headerKem(kem: RatchetKem): KemParams {
     : { type: 'accepted', ciphertext: acceptance.ciphertext, publicKey };
 }
 
-function withdraw({ keyPair, accepted, withdrawn = accepted }: RatchetKem): RatchetKem {
-  return withdrawn === undefined ? { keyPair } : { keyPair, withdrawn };
+function withdraw(kem: RatchetKem): RatchetKem {
+  const { keyPair, accepted } = kem;
+  return accepted === undefined ? kem : { keyPair, withdrawn: accepted };
 }
 
 /**

@@ -2,10 +2,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { seededRandom } from '../core/index.js';
 import { DecodeError } from '../wire/index.js';
 import {
+  atRatchetPosition,
   type DecryptResult,
   decodeRatchetState,
   decrypt,
   e2eParamsOf,
+  encodeRatchetPosition,
   encodeRatchetState,
   encryptBody,
   encryptHeader,
@@ -20,6 +22,7 @@ import {
   type RatchetState,
   ratchetPaddedLength,
   SkippedKeyMap,
+  sameRatchetKeys,
 } from './index.js';
 import { decryptOpened, openHeader } from './ratchet-decrypt.js';
 import { loadSntrup761, type Sntrup761 } from './sntrup761.js';
@@ -248,5 +251,41 @@ describe('two parties with random order, loss, duplicates, damage and the KEM sw
     expect((result.errors.DUPLICATE ?? 0) + (result.errors.EARLIER ?? 0) + (result.errors.HEADER ?? 0)).toBeGreaterThan(
       5,
     );
+  });
+
+  it('is its keys and its position, whatever was said', () => {
+    const { alice, bob } = connect('accepted');
+    const stored = new Map<Party, { keys: RatchetState; bytes: Uint8Array }>();
+    let writes = 0;
+    const store = (party: Party): void => {
+      let last = stored.get(party);
+      if (last === undefined || !sameRatchetKeys(last.keys, party.state)) {
+        last = { keys: party.state, bytes: encodeRatchetState(party.state) };
+        stored.set(party, last);
+        writes++;
+      }
+      const position = encodeRatchetPosition(party.state);
+      expect(position.length).toBeLessThanOrEqual(82);
+      expect(atRatchetPosition(decodeRatchetState(last.bytes), position)).toEqual(party.state);
+    };
+    let [from, to] = [bob, alice];
+    let messages = 0;
+    for (const pqEnc of [undefined, undefined, false, false, undefined, true, true, undefined]) {
+      for (let i = 0; i < 5; i++) {
+        const message = from.send(`${i}`, pqEnc);
+        store(from);
+        // One is lost in each turn.
+        if (i === 2) continue;
+        expect(to.read(message)).toBe(`${i}`);
+        store(to);
+        messages += 2;
+      }
+      [from, to] = [to, from];
+    }
+    expect(writes).toBeLessThan(messages / 2);
+    const position = encodeRatchetPosition(alice.state);
+    for (const wrong of [position.subarray(1), position.subarray(0, -1), Buffer.concat([position, position])]) {
+      expect(() => atRatchetPosition(alice.state, wrong)).toThrow(DecodeError);
+    }
   });
 });

@@ -166,13 +166,18 @@ describe.each(dialects)('on %s', (dialect) => {
       const pair = await connect(alice, bob);
       await talk(pair, 'before');
       // Bob's database is put back to an older copy of the ratchet.
-      const old = await bob.store.read((tx) =>
-        tx.db
+      const old = await bob.store.read(async (tx) => ({
+        ...(await tx.db
           .selectFrom('agent_connections')
-          .select('ratchet')
+          .select('ratchet_position')
           .where('conn_id', '=', pair.bobConn)
-          .executeTakeFirstOrThrow(),
-      );
+          .executeTakeFirstOrThrow()),
+        ...(await tx.db
+          .selectFrom('agent_ratchets')
+          .select('state')
+          .where('conn_id', '=', pair.bobConn)
+          .executeTakeFirstOrThrow()),
+      }));
       for (let i = 0; i < 3; i++) await talk(pair, `turn ${i}`);
       await bob.store
         .transaction(async (tx) => {
@@ -182,7 +187,10 @@ describe.each(dialects)('on %s', (dialect) => {
         })
         .catch(() => {});
       await bob.tx(async (tx) => {
-        await tx.db.updateTable('agent_connections').set(old).where('conn_id', '=', pair.bobConn).execute();
+        const { state, ratchet_position } = old;
+        const ofBob = tx.db.updateTable('agent_connections').where('conn_id', '=', pair.bobConn);
+        await ofBob.set({ ratchet_position }).execute();
+        await tx.db.updateTable('agent_ratchets').set({ state }).where('conn_id', '=', pair.bobConn).execute();
       });
       await alice.send(pair.aliceConn, 'lost');
       const sync = await bob.next('RSYNC', (e) => e.connId === pair.bobConn);

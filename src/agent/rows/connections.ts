@@ -1,4 +1,3 @@
-import { decodeRatchetState, encodeRatchetState } from '../../crypto/index.js';
 import { prepare, type Tx } from '../../store/index.js';
 import { connError, internalError } from '../errors.js';
 import type { ConnectionMode } from '../links/index.js';
@@ -14,7 +13,7 @@ import {
   type NewRcvQueue,
   type NewSndQueue,
 } from './queues.js';
-import { ratchetOf } from './ratchets.js';
+import { loadRatchet, storeRatchet } from './ratchets.js';
 import type { ServerRows } from './servers.js';
 
 /** What the functions of this file need of the agent. */
@@ -37,7 +36,7 @@ interface ConnRow {
   last_ext_snd_id: number;
   last_rcv_hash: Uint8Array;
   last_snd_hash: Uint8Array;
-  ratchet: Uint8Array | null;
+  ratchet_position: Uint8Array | null;
 }
 
 const connById = prepare<{ connId: ConnId }, ConnRow>((db, p) =>
@@ -57,7 +56,7 @@ const connById = prepare<{ connId: ConnId }, ConnRow>((db, p) =>
       'last_ext_snd_id',
       'last_rcv_hash',
       'last_snd_hash',
-      'ratchet',
+      'ratchet_position',
     ])
     .where('conn_id', '=', p('connId')),
 );
@@ -67,7 +66,7 @@ interface SndState {
   internalId: number;
   sndId: number;
   hash: Uint8Array;
-  ratchet: Uint8Array;
+  position: Uint8Array | null;
 }
 const saveSnd = prepare<SndState>((db, p) =>
   db
@@ -76,7 +75,7 @@ const saveSnd = prepare<SndState>((db, p) =>
       last_internal_id: p('internalId'),
       last_snd_id: p('sndId'),
       last_snd_hash: p('hash'),
-      ratchet: p('ratchet'),
+      ratchet_position: p('position'),
     })
     .where('conn_id', '=', p('connId')),
 );
@@ -86,7 +85,7 @@ interface RcvState {
   internalId: number;
   extSndId: number;
   hash: Uint8Array;
-  ratchet: Uint8Array;
+  position: Uint8Array | null;
 }
 const saveRcv = prepare<RcvState>((db, p) =>
   db
@@ -95,7 +94,7 @@ const saveRcv = prepare<RcvState>((db, p) =>
       last_internal_id: p('internalId'),
       last_ext_snd_id: p('extSndId'),
       last_rcv_hash: p('hash'),
-      ratchet: p('ratchet'),
+      ratchet_position: p('position'),
     })
     .where('conn_id', '=', p('connId')),
 );
@@ -118,6 +117,7 @@ export async function findConn(rows: ConnRows, tx: Tx, connId: ConnId): Promise<
   if (row === undefined) return undefined;
   const syncState = syncStates[row.sync_state];
   if (syncState === undefined) throw internalError('bad ratchet sync state');
+  const ratchet = await loadRatchet(tx, connId, row.ratchet_position);
   const conn: Conn = {
     connId,
     mode: row.mode === 'contact' ? 'contact' : 'invitation',
@@ -132,7 +132,8 @@ export async function findConn(rows: ConnRows, tx: Tx, connId: ConnId): Promise<
     lastExtSndId: row.last_ext_snd_id,
     lastRcvHash: row.last_rcv_hash,
     lastSndHash: row.last_snd_hash,
-    ratchet: row.ratchet === null ? undefined : decodeRatchetState(row.ratchet),
+    ratchet,
+    storedRatchet: ratchet,
     skipped: undefined,
     rcvQueues: sortQueues(await loadRcvQueues(tx, rows.servers, connId)),
     sndQueues: sortQueues(await loadSndQueues(tx, rows.servers, connId)),
@@ -172,7 +173,7 @@ export async function insertConn(rows: ConnRows, tx: Tx, c: NewConn): Promise<Co
       last_snd_hash: empty,
       e2e_keys: null,
       e2e_params: null,
-      ratchet: null,
+      ratchet_position: null,
     })
     .execute();
   const conn: Conn = {
@@ -186,6 +187,7 @@ export async function insertConn(rows: ConnRows, tx: Tx, c: NewConn): Promise<Co
     lastRcvHash: empty,
     lastSndHash: empty,
     ratchet: undefined,
+    storedRatchet: undefined,
     skipped: undefined,
     rcvQueues: [],
     sndQueues: [],
@@ -220,7 +222,7 @@ export async function saveSndState(rows: ConnRows, tx: Tx, conn: Conn): Promise<
     internalId: conn.lastInternalId,
     sndId: conn.lastSndId,
     hash: conn.lastSndHash,
-    ratchet: encodeRatchetState(ratchetOf(conn)),
+    position: await storeRatchet(tx, conn),
   });
 }
 
@@ -242,7 +244,7 @@ export async function saveRcvState(rows: ConnRows, tx: Tx, conn: Conn): Promise<
     internalId: conn.lastInternalId,
     extSndId: conn.lastExtSndId,
     hash: conn.lastRcvHash,
-    ratchet: encodeRatchetState(ratchetOf(conn)),
+    position: await storeRatchet(tx, conn),
   });
 }
 

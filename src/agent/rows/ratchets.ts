@@ -1,13 +1,17 @@
 import {
+  atRatchetPosition,
   decodeE2EKeys,
+  decodeRatchetState,
   type E2EKeys,
   type E2EParams,
   encodeE2EKeys,
+  encodeRatchetPosition,
   encodeRatchetState,
   type RatchetState,
   readE2EParams,
   type SkippedDiff,
   SkippedKeyMap,
+  sameRatchetKeys,
   writeE2EParams,
 } from '../../crypto/index.js';
 import { prepare, type Tx } from '../../store/index.js';
@@ -17,12 +21,46 @@ import type { Conn } from '../state/connection.js';
 import type { ConnId } from '../types.js';
 import type { ConnRows } from './connections.js';
 
-const saveRatchetRow = prepare<{ connId: ConnId; ratchet: Uint8Array }>((db, p) =>
+const savePosition = prepare<{ connId: ConnId; position: Uint8Array | null }>((db, p) =>
   db
     .updateTable('agent_connections')
-    .set({ ratchet: p('ratchet') })
+    .set({ ratchet_position: p('position') })
     .where('conn_id', '=', p('connId')),
 );
+
+const stateOfConn = prepare<{ connId: ConnId }, { state: Uint8Array }>((db, p) =>
+  db.selectFrom('agent_ratchets').select('state').where('conn_id', '=', p('connId')),
+);
+
+const saveState = prepare<{ connId: ConnId; state: Uint8Array }>((db, p) =>
+  db
+    .insertInto('agent_ratchets')
+    .values({ conn_id: p('connId'), state: p('state') })
+    .onConflict((c) => c.column('conn_id').doUpdateSet({ state: p('state') })),
+);
+
+/** The ratchet of a connection at the position that its row has. */
+export async function loadRatchet(
+  tx: Tx,
+  connId: ConnId,
+  position: Uint8Array | null,
+): Promise<RatchetState | undefined> {
+  const row = await stateOfConn.first(tx, { connId });
+  if (row === undefined) return undefined;
+  const state = decodeRatchetState(row.state);
+  return position === null ? state : atRatchetPosition(state, position);
+}
+
+/** Stores the keys of the ratchet if they changed; gives the position for the row of the connection. */
+export async function storeRatchet(tx: Tx, conn: Conn): Promise<Uint8Array | null> {
+  const state = ratchetOf(conn);
+  if (conn.storedRatchet !== undefined && sameRatchetKeys(conn.storedRatchet, state)) {
+    return encodeRatchetPosition(state);
+  }
+  await saveState.run(tx, { connId: conn.connId, state: encodeRatchetState(state) });
+  conn.storedRatchet = state;
+  return null;
+}
 
 const skippedOfConn = prepare<{ connId: ConnId }, { header_key: Uint8Array; msg_n: number; body_key: Uint8Array }>(
   (db, p) =>
@@ -32,7 +70,7 @@ const skippedOfConn = prepare<{ connId: ConnId }, { header_key: Uint8Array; msg_
 /** Only the ratchet: it advanced, but the message was no message. */
 export async function saveRatchet(rows: ConnRows, tx: Tx, conn: Conn): Promise<void> {
   rows.cache.changed(tx, conn.connId);
-  await saveRatchetRow.run(tx, { connId: conn.connId, ratchet: encodeRatchetState(ratchetOf(conn)) });
+  await savePosition.run(tx, { connId: conn.connId, position: await storeRatchet(tx, conn) });
 }
 
 export function ratchetOf(conn: Conn): RatchetState {
@@ -46,9 +84,10 @@ export async function replaceRatchet(rows: ConnRows, tx: Tx, conn: Conn, ratchet
   conn.ratchet = ratchet;
   conn.skipped = new SkippedKeyMap();
   await tx.db.deleteFrom('agent_skipped_keys').where('conn_id', '=', conn.connId).execute();
+  const position = await storeRatchet(tx, conn);
   await tx.db
     .updateTable('agent_connections')
-    .set({ ratchet: encodeRatchetState(ratchet), e2e_keys: null })
+    .set({ ratchet_position: position, e2e_keys: null })
     .where('conn_id', '=', conn.connId)
     .execute();
 }

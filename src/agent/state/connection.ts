@@ -78,6 +78,8 @@ export interface Conn {
   lastRcvHash: Uint8Array;
   lastSndHash: Uint8Array;
   ratchet: RatchetState | undefined;
+  /** The state whose keys are stored. */
+  storedRatchet: RatchetState | undefined;
   /** Loaded with the first decryption. */
   skipped: SkippedKeyMap | undefined;
   /** Primary first, then by what they replace (section 3.2). Queues marked deleted are not here. */
