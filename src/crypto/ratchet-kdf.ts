@@ -1,6 +1,5 @@
-import { hkdf } from './kdf.js';
+import { chainHkdf, hkdf } from './kdf.js';
 
-const noBytes = new Uint8Array(0);
 const x3dhSalt = new Uint8Array(64);
 
 /** Keys that the key agreement gives (10-crypto-and-ratchet.md, section 4.4), 32 bytes each. */
@@ -36,13 +35,15 @@ export interface ChainStep {
   readonly headerIv: Uint8Array;
 }
 
+const messageChain = chainHkdf('SimpleXChainRatchet');
+
 /** One message of a chain. The first IV is the body's. */
 export function chainKdf(chainKey: Uint8Array): ChainStep {
-  const out = hkdf(noBytes, chainKey, 'SimpleXChainRatchet', 96);
+  const out = messageChain(chainKey);
   return {
-    chainKey: out.subarray(0, 32),
+    chainKey: out.slice(0, 32),
     key: out.subarray(32, 64),
     bodyIv: out.subarray(64, 80),
-    headerIv: out.subarray(80),
+    headerIv: out.subarray(80, 96),
   };
 }
