@@ -2,7 +2,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import { type LocalEngine, officialContactCards, openLocalEngine } from '../chat/index.js';
 import { FanionError, type Logger } from '../core/index.js';
-import { type EmbeddedRelays, startEmbeddedRelays } from '../relay/index.js';
+import type { EmbeddedRelays } from '../relay/index.js';
 import { type ApiServer, startApiServer } from '../server/index.js';
 import { programLogger } from './logging.js';
 import {
@@ -101,6 +101,8 @@ async function startRelays(flags: ServeFlags, logger: Logger, running: Running):
   const postgres = flags.database.startsWith('postgres');
   if (flags.embeddedRelay !== true) return undefined;
   if (postgres) throw new FanionError('USAGE', '--embedded-relay needs a database prefix with -d, not PostgreSQL');
+  // Loaded here: most engines use the relays of others.
+  const { startEmbeddedRelays } = await import('../relay/index.js');
   const relays = await startEmbeddedRelays(flags.database, logger);
   running.add(relays);
   return relays;
