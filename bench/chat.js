@@ -114,13 +114,14 @@ export async function run(args) {
     line('start of a new profile to its API', alice.startMs, 'ms');
     line('memory after the start', rssMb(alice.pid), 'MB');
     const times = [];
-    let pair;
+    const pairs = [];
     for (let i = 0; i < 8; i++) {
       const connected = await connectContacts(alice, bob);
-      pair ??= connected;
+      pairs.push(connected);
       times.push(connected.ms);
     }
     line('connection: link to contactConnected at both', median(times.slice(1)), 'ms', `first ${times[0].toFixed(0)}`);
+    const [pair] = pairs;
     await sleep(1000);
     const toBob = { from: alice, to: bob, contact: pair.aliceContact };
     const toAlice = { from: bob, to: alice, contact: pair.bobContact };
@@ -135,6 +136,10 @@ export async function run(args) {
     line('one way: main thread alone, sender', one.main[0], 'ms');
     line('one way: main thread alone, receiver', one.main[1], 'ms');
     line('one way: CPU per message, relay', one.relay, 'ms');
+    const many = pairs.map(({ aliceContact }) => ({ from: alice, to: bob, contact: aliceContact }));
+    const spread = await throughput(many, relay, { seconds, window: 2 });
+    line('one way over 8 contacts: until the last has arrived', spread.endToEnd, '/s');
+    line('one way over 8 contacts: CPU per message', spread.cpu[0], 'ms', `receiver ${spread.cpu[1].toFixed(2)}, relay ${spread.relay.toFixed(2)}`);
     const both = await throughput([toBob, toAlice], relay, { seconds, window: 16 });
     line('both ways: messages per second', both.perSecond, '/s');
     line('both ways: CPU per message, one engine', both.cpu[0], 'ms', 'for each message of either direction');

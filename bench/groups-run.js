@@ -20,6 +20,7 @@ async function host({ relay, path }) {
   let blocks;
 
   async function addMember(groupId, number, link) {
+    const memberId = Buffer.from(systemRandom.bytes(12)).toString('base64url');
     const connId = await store.transaction((tx) => agent.prepareConnectionToJoin(tx, agentUserId, link, false));
     await agent.joinConnection({ userId: agentUserId, connId, link, info, pqSupport: false });
     const now = Date.now();
@@ -45,7 +46,7 @@ async function host({ relay, path }) {
         {
           user_id: user.userId,
           group_id: groupId,
-          member_id: Buffer.from(systemRandom.bytes(12)).toString('base64'),
+          member_id: memberId,
           member_role: 'member',
           member_category: 'invitee',
           member_status: 'connected',
@@ -71,22 +72,24 @@ async function host({ relay, path }) {
         'connection_id',
       );
     });
+    return memberId;
   }
 
   return {
     async group({ links, number }) {
       const made = await engine.execute(`/_group 1 {"displayName":"group${number}","fullName":""}`);
       const { groupId } = made.groupInfo;
+      const memberIds = {};
       let next = 0;
       await Promise.all(
         Array.from({ length: 8 }, async () => {
           while (next < links.length) {
             const i = next++;
-            await addMember(groupId, i, links[i]);
+            memberIds[links[i]] = await addMember(groupId, i, links[i]);
           }
         }),
       );
-      return groupId;
+      return { groupId, memberIds };
     },
     async execute({ command }) {
       return engine.execute(command);
@@ -101,7 +104,10 @@ async function host({ relay, path }) {
   };
 }
 
-/** One agent for all members, which confirms what it receives as members do; and an engine that joins. */
+/**
+ * One agent for all members, which confirms what it receives as members do and connects with those whom the host
+ * introduces; and an engine that joins.
+ */
 async function members({ relay, path, joinerPath }) {
   const { agentMigrations, openAgent } = await built('agent/index.js');
   const { networkConfig } = await built('smp/index.js');
@@ -115,6 +121,28 @@ async function members({ relay, path, joinerPath }) {
   let receipt = false;
   let wanted;
   let agent;
+  const connOf = new Map();
+  const memberIdOf = new Map();
+  // A member that the host tells of a newcomer joins with the newcomer's link.
+  const meet = async (connId, body) => {
+    const text = Buffer.from(body).toString();
+    if (!text.includes('x.grp.mem.fwd')) return;
+    const memberId = memberIdOf.get(connId);
+    for (const { event, params } of [JSON.parse(text)].flat()) {
+      if (event !== 'x.grp.mem.fwd') continue;
+      const link = params.memberIntro.groupConnReq;
+      const profile = { displayName: `m${memberId}`, fullName: '' };
+      const own = { v: '1-16', event: 'x.grp.mem.info', params: { memberId, profile } };
+      const id = await store.transaction((tx) => agent.prepareConnectionToJoin(tx, userId, link, false));
+      await agent.joinConnection({
+        userId,
+        connId: id,
+        link,
+        info: Buffer.from(JSON.stringify(own)),
+        pqSupport: false,
+      });
+    }
+  };
   const check = () => {
     if (wanted === undefined || received < wanted.received || connected < wanted.connected) return;
     wanted.resolve(Date.now());
@@ -130,7 +158,9 @@ async function members({ relay, path, joinerPath }) {
     handler: {
       async event(tx, event) {
         if (event.type === 'CONF') await agent.allowConnection(tx, event.connId, event.confId, info);
+        const body = event.type === 'MSG' ? Uint8Array.from(event.body) : undefined;
         tx.onCommit(() => {
+          if (body !== undefined) meet(event.connId, body).catch((error) => console.error(error));
           if (event.type === 'MSG') received++;
           if (event.type === 'CON') connected++;
           check();
@@ -144,14 +174,20 @@ async function members({ relay, path, joinerPath }) {
   const userId = await store.transaction((tx) => agent.createUser(tx, servers));
   await agent.start();
   let joiner;
+  let met = 0;
   return {
     async invite({ count }) {
       const links = [];
       for (let i = 0; i < count; i++) {
-        const { link } = await agent.createConnection({ userId, mode: 'invitation', initialKeys: 'linkPQOff' });
+        const { connId, link } = await agent.createConnection({ userId, mode: 'invitation', initialKeys: 'linkPQOff' });
+        connOf.set(link.connFullLink, connId);
         links.push(link.connFullLink);
       }
       return links;
+    },
+    /** The ids that the host gave to those who made these links. */
+    named({ memberIds }) {
+      for (const [link, memberId] of Object.entries(memberIds)) memberIdOf.set(connOf.get(link), memberId);
     },
     confirm({ receipts }) {
       receipt = receipts;
@@ -175,6 +211,7 @@ async function members({ relay, path, joinerPath }) {
     async join({ link }) {
       const joined = new Promise((resolve) => {
         joiner.engine.listen(({ event }) => {
+          if (event.type === 'connectedToGroupMember' && event.member.memberCategory !== 'host') met++;
           if (event.type === 'userJoinedGroup') resolve(Date.now());
         });
       });
@@ -182,11 +219,8 @@ async function members({ relay, path, joinerPath }) {
       if (answer.type === 'chatCmdError') throw new Error(JSON.stringify(answer.chatError));
       return joined;
     },
-    /** Members that the joiner knows by now. */
-    async known() {
-      const rows = await joiner.store.read((tx) => tx.execute('SELECT count(*) AS n FROM group_members'));
-      return Number(rows.rows[0].n);
-    },
+    /** Members that the joiner is connected with by now, besides the host. */
+    met: () => met,
     async close() {
       await joiner?.close();
       await agent.close();
