@@ -139,7 +139,12 @@ export async function run(args) {
     const many = pairs.map(({ aliceContact }) => ({ from: alice, to: bob, contact: aliceContact }));
     const spread = await throughput(many, relay, { seconds, window: 2 });
     line('one way over 8 contacts: until the last has arrived', spread.endToEnd, '/s');
-    line('one way over 8 contacts: CPU per message', spread.cpu[0], 'ms', `receiver ${spread.cpu[1].toFixed(2)}, relay ${spread.relay.toFixed(2)}`);
+    line(
+      'one way over 8 contacts: CPU per message',
+      spread.cpu[0],
+      'ms',
+      `receiver ${spread.cpu[1].toFixed(2)}, relay ${spread.relay.toFixed(2)}`,
+    );
     const both = await throughput([toBob, toAlice], relay, { seconds, window: 16 });
     line('both ways: messages per second', both.perSecond, '/s');
     line('both ways: CPU per message, one engine', both.cpu[0], 'ms', 'for each message of either direction');

@@ -1,6 +1,6 @@
 import { type Clock, errorFields, type KeyedMutex, type Logger, type RandomSource } from '../core/index.js';
 import type { KemPool, RatchetKeys } from '../crypto/index.js';
-import { type Store, StoreError, type TransactionOptions, type Tx } from '../store/index.js';
+import { type Store, StoreError, type Tx } from '../store/index.js';
 import { base64urlUnpadded } from '../wire/index.js';
 import type { CommandWorkers } from './commands/worker.js';
 import { AgentError, type AgentErrorJson, internalError } from './errors.js';
@@ -41,19 +41,14 @@ export interface AgentContext {
 }
 
 /** A named transaction of the agent: `faults` can stop the process right before and right after its commit. */
-export async function transaction<T>(
-  ctx: AgentContext,
-  name: string,
-  body: (tx: Tx) => Promise<T>,
-  options?: TransactionOptions,
-): Promise<T> {
+export async function transaction<T>(ctx: AgentContext, name: string, body: (tx: Tx) => Promise<T>): Promise<T> {
   const { faults } = ctx;
-  if (faults === undefined) return ctx.store.transaction(body, options);
+  if (faults === undefined) return ctx.store.transaction(body);
   const value = await ctx.store.transaction(async (tx) => {
     const result = await body(tx);
     faults(`${name}:before`);
     return result;
-  }, options);
+  });
   faults(`${name}:after`);
   return value;
 }

@@ -94,33 +94,6 @@ describe.each(drivers)('store on %s', (_name, open) => {
     await store.close();
   });
 
-  it('makes lazy transactions durable with the next one, or soon, in the order of all', async () => {
-    const store = await open();
-    const order: string[] = [];
-    const add = (body: string, lazy: boolean) =>
-      store
-        .transaction(
-          async (tx) => {
-            await tx.db.insertInto('test_notes').values({ body, done: 0 }).execute();
-            tx.onCommit(() => order.push(`hook ${body}`));
-          },
-          { lazy },
-        )
-        .then(() => order.push(body));
-    await add('alone', true);
-    const first = add('first', true);
-    await new Promise((resolve) => setImmediate(resolve));
-    await Promise.all([first, add('second', false), add('third', true)]);
-    const names = ['first', 'second', 'third'];
-    expect(order.slice(0, 2)).toEqual(['hook alone', 'alone']);
-    expect(order.filter((o) => o.startsWith('hook')).slice(1)).toEqual(names.map((n) => `hook ${n}`));
-    expect(order.filter((o) => !o.startsWith('hook')).slice(1)).toEqual(names);
-    const last = add('last', true);
-    await store.close();
-    await last;
-    expect(order.at(-1)).toBe('last');
-  });
-
   it('goes on when hooks throw: the other hooks run, the bodies are answered, the store works', async () => {
     const store = await open();
     const seen: string[] = [];

@@ -4,7 +4,7 @@ import type { SqlConnection } from './connection.js';
 import { StoreError } from './errors.js';
 import { kyselyOn } from './kysely.js';
 import type { Tables } from './tables.js';
-import type { Dialect, QueryOutcome, Store, TransactionOptions, Tx } from './types.js';
+import type { Dialect, QueryOutcome, Store, Tx } from './types.js';
 import { CountingConnection, type TableVersions } from './versions.js';
 
 /** Bodies that share one physical transaction at the most. */
@@ -14,25 +14,14 @@ const maxGroup = 128;
  * timers wait meanwhile; with PostgreSQL they do not.
  */
 const maxGroupTime: Readonly<Record<Dialect, number>> = { sqlite: 5, postgres: 50 };
-/** How long groups that nobody waits for stay without a flush, in milliseconds. */
-const maxLazy = 10;
 /** A body that runs longer than this (ms) probably waits for something that it must not wait for. */
 const slowBody = 5_000;
 
 interface Job {
   readonly write: boolean;
-  readonly lazy: boolean;
   /** Runs the body; gives what to call once it is durable. Throws what the body threw. */
   run(tx: TxImpl): Promise<() => void>;
   fail(error: unknown): void;
-}
-
-/** A body that ran and was committed. */
-interface Done {
-  readonly job: Job;
-  readonly answer: () => void;
-  readonly hooks: (() => void)[];
-  readonly undo: TxImpl;
 }
 
 class TxImpl implements Tx {
@@ -125,9 +114,6 @@ export class TransactionQueue implements Store {
   #jobs: Job[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
-  /** Committed, not flushed. */
-  #unflushed: Done[] = [];
-  #lazyTimer: NodeJS.Timeout | undefined;
   #flushes: Promise<void> = Promise.resolve();
   #flushing = false;
 
@@ -139,20 +125,19 @@ export class TransactionQueue implements Store {
     this.#logger = logger;
   }
 
-  transaction<T>(fn: (tx: Tx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.#enqueue(fn, true, options.lazy === true);
+  transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#enqueue(fn, true);
   }
 
   read<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#enqueue(fn, false, false);
+    return this.#enqueue(fn, false);
   }
 
-  #enqueue<T>(fn: (tx: Tx) => Promise<T>, write: boolean, lazy: boolean): Promise<T> {
+  #enqueue<T>(fn: (tx: Tx) => Promise<T>, write: boolean): Promise<T> {
     if (this.#closed) return Promise.reject(new StoreError('STORE_CLOSED', 'the database is closed'));
     const { promise, resolve, reject } = deferred<T>();
     this.#jobs.push({
       write,
-      lazy,
       async run(tx) {
         const value = await fn(tx);
         return () => resolve(value);
@@ -202,7 +187,7 @@ export class TransactionQueue implements Store {
 
   async #group(): Promise<void> {
     const started = this.#clock.monotonic();
-    const done: Done[] = [];
+    const done: { job: Job; answer: () => void; hooks: (() => void)[]; undo: TxImpl }[] = [];
     try {
       await this.#connection.begin();
     } catch (error) {
@@ -246,18 +231,7 @@ export class TransactionQueue implements Store {
       }
       return;
     }
-    this.#unflushed.push(...done);
-    if (done.some((d) => !d.job.lazy)) this.#flush();
-    // Real time, not that of the clock: it is about the disk.
-    else this.#lazyTimer ??= setTimeout(() => this.#flush(), maxLazy);
-  }
-
-  /** Makes what was committed durable. Other bodies may run meanwhile; answers keep their order. */
-  #flush(): void {
-    clearTimeout(this.#lazyTimer);
-    this.#lazyTimer = undefined;
-    const done = this.#unflushed;
-    this.#unflushed = [];
+    // Reads may run while this group is flushed; answers keep their order.
     const before = this.#flushes;
     const flushed = this.#connection.flush();
     this.#flushing = true;
@@ -292,7 +266,6 @@ export class TransactionQueue implements Store {
     if (this.#closed) return;
     this.#closed = true;
     while (this.#running !== undefined) await this.#running;
-    if (this.#unflushed.length > 0) this.#flush();
     await this.#flushes;
     await this.#connection.close();
   }

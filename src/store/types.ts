@@ -33,14 +33,6 @@ export interface Tx {
   onRollback(fn: () => void): void;
 }
 
-export interface TransactionOptions {
-  /**
-   * Nobody waits for it: it may become durable up to 10 ms later, with other transactions. Its hooks run then, in
-   * the order of all transactions.
-   */
-  readonly lazy?: boolean;
-}
-
 /** The one database of an engine, shared by agent and chat. */
 export interface Store {
   readonly dialect: Dialect;
@@ -49,7 +41,7 @@ export interface Store {
    * one physical transaction (group commit). A throw undoes this body only.
    * @throws StoreError `STORE_CLOSED`, `STORE_COMMIT`, or whatever `fn` threw
    */
-  transaction<T>(fn: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
   /** Like {@link transaction} for bodies that only read: resolves without waiting for durability. */
   read<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
   /** Finishes what was asked for, then closes the database. */

@@ -20,7 +20,7 @@ export async function delivered(
   m: PendingMessage,
   proxy: SmpServer | undefined,
 ): Promise<void> {
-  const record = async (tx: Tx): Promise<void> => {
+  await transaction(ctx, `delivered-${m.kind}`, async (tx) => {
     const conn = await findConn(ctx, tx, m.connId);
     const sq = conn?.sndQueues.find((q) => q.id === queue.id);
     if (conn === undefined || sq === undefined) return;
@@ -32,9 +32,7 @@ export async function delivered(
       await raise(ctx, tx, { type: 'SENT', connId: m.connId, msgId: m.internalId, ...proxyServer });
     }
     await finishIfWaiting(ctx, tx, m.connId);
-  };
-  // Of a message, nothing waits for it: until then a crash has it sent again.
-  await transaction(ctx, `delivered-${m.kind}`, record, { lazy: m.kind === 'M' || m.kind === 'V' });
+  });
 }
 
 async function setStatus(tx: Tx, sq: SndQueue, status: QueueStatus): Promise<void> {

@@ -142,7 +142,7 @@ export class RelayConnection implements Peer {
     return this.#out.length > 0 || this.#quick.length > 0;
   }
 
-  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage, quick = message.msg === 'MSG'): void {
+  send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage, quick = false): void {
     if (this.#closed) return;
     if (message.msg === 'ERR') countLabel(this.#state.metrics.counts.errors, message.error.type);
     const bytes = encodeMessageTransmission(this, corrId, entityId, message);

@@ -30,8 +30,8 @@ export interface Peer {
   readonly isFull: boolean;
   readonly isClosed: boolean;
   /**
-   * Queues a transmission; it leaves when all changes made so far are durable. Messages and `quick` answers wait only
-   * until the changes are written.
+   * Queues a transmission; it leaves when all changes made so far are durable. `quick` answers wait only until the
+   * changes are written.
    */
   send(corrId: Uint8Array, entityId: Uint8Array, message: SmpMessage, quick?: boolean): void;
 }
