@@ -1,6 +1,6 @@
 import { describe, test } from 'vitest';
 import { slowClock } from './network.js';
-import { expectScenario } from './scenario.js';
+import { expectScenario, scenarioOptions } from './scenario.js';
 
 /** Scenarios whose every step equals what the official program answered. */
 const scenarios = [
@@ -29,5 +29,5 @@ const slow = new Map([['preferences', slowClock(4)]]);
 const asked = process.env['CONFORMANCE']?.split(',') ?? scenarios;
 
 describe('the bot API answers as the official program', () => {
-  test.each(asked)('%s', { timeout: 180_000 }, (name) => expectScenario(name, slow.get(name)));
+  test.each(asked)('%s', scenarioOptions, (name) => expectScenario(name, slow.get(name)));
 });

@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest';
-import { expectScenario } from './scenario.js';
+import { expectScenario, scenarioOptions } from './scenario.js';
 
 /** Scenarios about groups, and those that need them. */
 const scenarios = [
@@ -19,5 +19,5 @@ const scenarios = [
 
 // Who asks for certain scenarios gets them from conformance.test.ts.
 describe.skipIf(process.env['CONFORMANCE'] !== undefined)('groups answer as those of the official program', () => {
-  test.each(scenarios)('%s', { timeout: 180_000 }, (name) => expectScenario(name));
+  test.each(scenarios)('%s', scenarioOptions, (name) => expectScenario(name));
 });

@@ -41,7 +41,7 @@ function profilesMatch(a: LocalProfile, b: LocalProfile): boolean {
 }
 
 /** Joining comes first: what a new member is told and asked right away does not wait for probes. */
-const probeDelayMs = 10;
+const probeDelayMs = 18;
 
 /** Asks a member that we are connected with now whether it is one of our contacts, when this has become quiet. */
 export function probeMember(ctx: ChatContext, tx: Tx, user: User, member: GroupMember): void {
