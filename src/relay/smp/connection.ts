@@ -183,7 +183,8 @@ export class RelayConnection implements Peer {
 
   #write(durable: readonly Uint8Array[]): void {
     if (this.#closed) return;
-    const ready = [...durable, ...this.#quick.splice(0)];
+    // The answer to SUB before the messages that follow it.
+    const ready = [...this.#quick.splice(0), ...durable];
     if (ready.length === 0) return;
     this.lastActive = this.#state.clock.monotonic();
     this.#socket.cork();
