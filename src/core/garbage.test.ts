@@ -5,7 +5,8 @@ import { collectAll, madeGarbage } from './garbage.js';
 it('collects the young generation when much was made, and everything only when asked', async () => {
   const kinds: number[] = [];
   const observer = new PerformanceObserver((list) => {
-    for (const { detail } of list.getEntries()) {
+    for (const entry of list.getEntries()) {
+      const detail: unknown = Reflect.get(entry, 'detail');
       if (typeof detail === 'object' && detail !== null && 'kind' in detail) kinds.push(Number(detail.kind));
     }
   });
