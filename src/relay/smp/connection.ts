@@ -171,21 +171,26 @@ export class RelayConnection implements Peer {
     return this.#outEnd;
   }
 
-  /** Sends the quick transmissions, and the others up to the mark: what they tell of is durable. */
+  /** Sends all transmissions up to the mark but the quick ones: what they tell of is durable. */
   release(mark: number): void {
-    const count = this.#out.length - (this.#outEnd - mark);
-    this.#write(count > 0 ? this.#out.splice(0, count) : []);
+    this.#write(this.#takeUpTo(mark));
   }
 
   releaseQuick(): void {
-    this.#write([]);
+    this.#write(this.#quick.splice(0));
   }
 
-  #write(durable: readonly Uint8Array[]): void {
-    if (this.#closed) return;
+  releaseAll(mark: number): void {
     // The answer to SUB before the messages that follow it.
-    const ready = [...this.#quick.splice(0), ...durable];
-    if (ready.length === 0) return;
+    this.#write([...this.#quick.splice(0), ...this.#takeUpTo(mark)]);
+  }
+
+  #takeUpTo(mark: number): Uint8Array[] {
+    return this.#out.splice(0, Math.max(0, this.#out.length - (this.#outEnd - mark)));
+  }
+
+  #write(ready: readonly Uint8Array[]): void {
+    if (this.#closed || ready.length === 0) return;
     this.lastActive = this.#state.clock.monotonic();
     this.#socket.cork();
     let from = 0;

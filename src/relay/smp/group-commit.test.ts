@@ -122,6 +122,10 @@ describe('releaser', () => {
       destroyed: false,
       release: (mark: number) => void c.released.push(mark),
       releaseQuick: () => void c.quick++,
+      releaseAll: (mark: number) => {
+        c.released.push(mark);
+        c.quick++;
+      },
       destroy: () => {
         c.destroyed = true;
       },

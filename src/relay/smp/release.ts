@@ -7,8 +7,9 @@ export interface Releasable {
   readonly mark: number;
   /** Some wait only until everything is written. */
   readonly hasQuick: boolean;
-  /** Sends all that wait up to the mark, and the quick ones. */
+  /** Sends those that wait until everything is durable, up to the mark: not the quick ones, which may be newer. */
   release(mark: number): void;
+  releaseAll(mark: number): void;
   /** Sends the quick ones. */
   releaseQuick(): void;
   destroy(): void;
@@ -50,7 +51,7 @@ export class Releaser {
     }
     const durable = this.#storage.durable();
     if (durable === undefined) {
-      for (const { connection, mark } of waiting) connection.release(mark);
+      for (const { connection, mark } of waiting) connection.releaseAll(mark);
       return;
     }
     for (const { connection } of waiting) connection.releaseQuick();
