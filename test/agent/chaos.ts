@@ -65,6 +65,11 @@ export class Cutter {
   }
 }
 
+/** Messages on their way at a time: more than the relay's queues hold. */
+const maxBacklog = 4_000;
+/** Milliseconds without any message: shorter than the wait of a sender whose recipient's queue is full. */
+const maxPause = 60_000;
+
 export interface ChaosOptions {
   readonly pairs: number;
   /** How long messages are sent while connections are cut, in ms. */
@@ -98,11 +103,20 @@ export async function chaos(
       return undefined;
     };
   }
+  /** Until there is no more than that on its way, or nothing moves any more. */
+  const backlog = async (reached: () => boolean): Promise<void> => {
+    let [last, since] = [total(), Date.now()];
+    while (!reached() && Date.now() - since < maxPause) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (total() !== last) [last, since] = [total(), Date.now()];
+    }
+  };
   let sent = 0;
   const until = Date.now() + options.duration;
   const restart = Date.now() + options.duration / 2;
   let restarted = options.restart === undefined;
   while (Date.now() < until) {
+    await backlog(() => sent * pairs.length * 2 - total() < maxBacklog);
     for (const { aliceConn, bobConn } of pairs) {
       await alice.send(aliceConn, String(sent));
       await bob.send(bobConn, String(sent));
@@ -116,7 +130,7 @@ export async function chaos(
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   const expected = sent * pairs.length * 2;
-  for (let i = 0; i < 600 && total() < expected; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+  await backlog(() => total() === expected);
   const problems: string[] = [];
   const order = Array.from({ length: sent }, (_, i) => i);
   const check = (party: Party, connId: string): void => {

@@ -169,6 +169,16 @@ describe.each(dialects)('on %s', (dialect) => {
       expect(await bob.nextText(bobConn)).toBe('free');
     });
 
+    it('go on when the queues of both sides were full', async () => {
+      const { aliceConn, bobConn } = await connect(alice, bob);
+      const texts = Array.from({ length: 40 }, (_, i) => `both ${i}`);
+      await Promise.all(texts.flatMap((t) => [alice.send(aliceConn, t), bob.send(bobConn, t)]));
+      for (const t of texts) expect(await bob.nextText(bobConn)).toBe(t);
+      for (const t of texts) expect(await alice.nextText(aliceConn)).toBe(t);
+      for (const party of [alice, bob])
+        await party.next('QCONT', (e) => e.connId === aliceConn || e.connId === bobConn);
+    });
+
     it('that were not delivered are sent by the next process, once', async () => {
       const path = world.newPath();
       const carol = await world.party(serversOf([relay]), { path });

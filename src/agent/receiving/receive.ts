@@ -36,8 +36,11 @@ export interface Arrival {
   readonly flags: MsgFlags;
 }
 
-/** `ack`: processed (also with an error), `gone`: no such queue, `needsKem`: nothing was written, try again later. */
-export type ReceiveResult = 'ack' | 'gone' | 'needsKem';
+/**
+ * `ack`: processed (also with an error); `drained`: the same, and what the peer's queue refused is to be tried again;
+ * `gone`: no such queue; `needsKem`: nothing was written, try again later.
+ */
+export type ReceiveResult = 'ack' | 'drained' | 'gone' | 'needsKem';
 
 /**
  * Processes one MSG in one transaction (30-agent.md, section 8): every path ends with an acknowledgement, errors of
@@ -56,8 +59,7 @@ export async function receive(
   try {
     const opened = inScratch(() => openLayers(rq, message));
     if (opened === 'quota') {
-      await onQuotaMarker(ctx, tx, conn, rq);
-      return 'ack';
+      return await onQuotaMarker(ctx, tx, conn, rq);
     }
     const arrival = { brokerMsgId: message.msgId, brokerTs: opened.timestamp * 1000, flags: opened.flags };
     return await receiveClientMessage(ctx, tx, conn, rq, arrival, opened);
@@ -119,17 +121,13 @@ function openLayers(rq: RcvQueue, { msgId, encBody }: Delivered): OpenedMessage 
 }
 
 /** Section 7.4: the sender was refused and the queue is empty now. */
-async function onQuotaMarker(ctx: AgentContext, tx: Tx, conn: Conn, rq: RcvQueue): Promise<void> {
-  if (connKind(conn) !== 'duplex') return;
-  const sndQueues = conn.sndQueues.map((q) => q.id);
-  // The peer reads our queue no faster than we read its own, and A_QCONT of both sides may wait behind what was refused.
-  tx.onCommit(() => {
-    for (const id of sndQueues) ctx.deliveries.retryNow(id);
-  });
+async function onQuotaMarker(ctx: AgentContext, tx: Tx, conn: Conn, rq: RcvQueue): Promise<ReceiveResult> {
+  if (connKind(conn) !== 'duplex') return 'ack';
   await enqueueMessage(ctx, tx, conn, {
     type: 'A_QCONT',
     address: { server: rq.server, senderId: rq.sndId },
   });
+  return 'drained';
 }
 
 /** Opens a box of the layer between sender and recipient; all failures are the same to the outside. */

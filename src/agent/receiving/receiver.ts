@@ -77,6 +77,7 @@ export class Receiver {
     }
     const result = await ctx.locks.run(queue.connId, () => this.#process(queue, delivered));
     if (result === 'ack') void this.#track(this.#ack(client, queue, delivered.msgId));
+    if (result === 'drained') void this.#track(this.#ackDrained(client, queue, delivered.msgId));
   }
 
   /** A message of a queue that the pool does not keep: perhaps one that was created without a subscription. */
@@ -130,6 +131,20 @@ export class Receiver {
       await raise(ctx, tx, { type: 'ERR', connId: queue.connId, error: json });
     });
     return 'ack';
+  }
+
+  /**
+   * When both queues of a connection are full, A_QCONT of both sides waits behind what was refused: each side tries
+   * again when it has emptied its own queue. Not before the relay knows of that: if both sides were a moment too
+   * early, both would wait for minutes.
+   */
+  async #ackDrained(
+    client: SmpClient,
+    queue: { connId: string; rcvId: Uint8Array; authKey: SubscribedQueue['authKey'] },
+    msgId: Uint8Array,
+  ): Promise<void> {
+    await this.#ack(client, queue, msgId);
+    this.#ctx.deliveries.retryConnection(queue.connId);
   }
 
   /** On the connection that delivered it: on any other the relay would not know the message. */

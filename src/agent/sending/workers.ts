@@ -78,6 +78,11 @@ export class DeliveryWorkers {
     this.#workers.get(queueId)?.retryNow();
   }
 
+  /** The same for all queues of a connection. */
+  retryConnection(connId: ConnId): void {
+    for (const worker of this.#workers.values()) if (worker.connId === connId) worker.retryNow();
+  }
+
   /** A connection to a server was made (again). */
   serverBack(server: SmpServer): void {
     for (const worker of this.#workers.values()) worker.serverBack(server);
