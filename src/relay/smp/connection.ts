@@ -49,6 +49,9 @@ const quickCommands: ReadonlySet<SmpCommandName> = new Set<SmpCommandName>([
   'PING',
 ]);
 
+/** Answers up to this size, in bytes, rather share a block with others that wait than go in one of their own. */
+const maxPatient = 128;
+
 const none = new Uint8Array(0);
 
 /** What the handshake agreed on. */
@@ -80,6 +83,8 @@ export class RelayConnection implements Peer {
   #out: Uint8Array[] = [];
   /** Those that only wait for the end of the turn and what was written in it. */
   #quick: Uint8Array[] = [];
+  /** How many of the quick ones wait only to share a block. */
+  #patient = 0;
   #outBytes = 0;
   #outEnd = 0;
   #blocks: Uint8Array[] = [];
@@ -171,16 +176,20 @@ export class RelayConnection implements Peer {
     return this.#outEnd;
   }
 
-  /** Sends all transmissions up to the mark but the quick ones: what they tell of is durable. */
+  /** Sends all transmissions up to the mark, what they tell of is durable, and the quick ones that wait for company. */
   release(mark: number): void {
-    this.#write(this.#takeUpTo(mark));
+    this.#write([...this.#quick.splice(0, this.#patient), ...this.#takeUpTo(mark)]);
+    this.#patient = 0;
   }
 
   releaseQuick(): void {
-    this.#write(this.#quick.splice(0));
+    const patient = this.#out.length > 0 && this.#quick.every((q) => q.length <= maxPatient);
+    this.#patient = patient ? this.#quick.length : 0;
+    if (this.#patient === 0) this.#write(this.#quick.splice(0));
   }
 
   releaseAll(mark: number): void {
+    this.#patient = 0;
     // The answer to SUB before the messages that follow it.
     this.#write([...this.#quick.splice(0), ...this.#takeUpTo(mark)]);
   }
