@@ -17,8 +17,11 @@ const maxGroupTime: Readonly<Record<Dialect, number>> = { sqlite: 5, postgres: 5
 /** A body that runs longer than this (ms) probably waits for something that it must not wait for. */
 const slowBody = 5_000;
 
+/** What is done to the database, and what is waited for: `durable` and `written` both write. */
+type Kind = 'durable' | 'written' | 'read';
+
 interface Job {
-  readonly write: boolean;
+  readonly kind: Kind;
   /** Runs the body; gives what to call once it is durable. Throws what the body threw. */
   run(tx: TxImpl): Promise<() => void>;
   fail(error: unknown): void;
@@ -31,12 +34,14 @@ class TxImpl implements Tx {
   readonly #connection: CountingConnection;
   readonly #logger: Logger;
   #depth = 0;
+  #sync: boolean;
   #commitHooks: (() => void)[] = [];
   #rollbackHooks: (() => void)[] = [];
 
-  constructor(connection: CountingConnection, db: Kysely<Tables>, logger: Logger) {
+  constructor(connection: CountingConnection, db: Kysely<Tables>, logger: Logger, sync: boolean) {
     this.dialect = connection.dialect;
     this.db = db;
+    this.#sync = sync;
     this.versions = connection.versions;
     this.#connection = connection;
     this.#logger = logger;
@@ -44,6 +49,14 @@ class TxImpl implements Tx {
 
   execute<R>(sql: string, params: readonly unknown[] = []): Promise<QueryOutcome<R>> {
     return this.#connection.execute<R>(sql, params);
+  }
+
+  mustSync(): void {
+    this.#sync = true;
+  }
+
+  get isSync(): boolean {
+    return this.#sync;
   }
 
   onCommit(fn: () => void): void {
@@ -126,18 +139,22 @@ export class TransactionQueue implements Store {
   }
 
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#enqueue(fn, true);
+    return this.#enqueue(fn, 'durable');
+  }
+
+  written<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.#enqueue(fn, 'written');
   }
 
   read<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.#enqueue(fn, false);
+    return this.#enqueue(fn, 'read');
   }
 
-  #enqueue<T>(fn: (tx: Tx) => Promise<T>, write: boolean): Promise<T> {
+  #enqueue<T>(fn: (tx: Tx) => Promise<T>, kind: Kind): Promise<T> {
     if (this.#closed) return Promise.reject(new StoreError('STORE_CLOSED', 'the database is closed'));
     const { promise, resolve, reject } = deferred<T>();
     this.#jobs.push({
-      write,
+      kind,
       async run(tx) {
         const value = await fn(tx);
         return () => resolve(value);
@@ -153,7 +170,7 @@ export class TransactionQueue implements Store {
     await Promise.resolve();
     while (this.#jobs.length > 0) {
       const next = this.#jobs[0];
-      if (next !== undefined && !next.write) await this.#read();
+      if (next?.kind === 'read') await this.#read();
       else {
         // What is asked for during a flush becomes one group: the busier the disk, the fewer the flushes.
         if (this.#flushing) {
@@ -171,7 +188,7 @@ export class TransactionQueue implements Store {
   async #read(): Promise<void> {
     const job = this.#jobs.shift();
     if (job === undefined) return;
-    const tx = new TxImpl(this.#connection, this.#db, this.#logger);
+    const tx = new TxImpl(this.#connection, this.#db, this.#logger, false);
     const watch = this.#watch();
     try {
       const answer = await job.run(tx);
@@ -187,7 +204,7 @@ export class TransactionQueue implements Store {
 
   async #group(): Promise<void> {
     const started = this.#clock.monotonic();
-    const done: { job: Job; answer: () => void; hooks: (() => void)[]; undo: TxImpl }[] = [];
+    const done: { job: Job; answer: () => void; hooks: (() => void)[]; tx: TxImpl }[] = [];
     try {
       await this.#connection.begin();
     } catch (error) {
@@ -200,12 +217,12 @@ export class TransactionQueue implements Store {
     while (done.length < maxGroup) {
       const job = this.#jobs.shift();
       if (job === undefined) break;
-      const tx = new TxImpl(this.#connection, this.#db, this.#logger);
+      const tx = new TxImpl(this.#connection, this.#db, this.#logger, job.kind === 'durable');
       // The first body needs no savepoint: when it throws there is nothing else to keep.
       const first = done.length === 0;
       try {
         const answer = first ? await job.run(tx) : await tx.savepoint(() => job.run(tx));
-        done.push({ job, answer, hooks: tx.takeCommitHooks(), undo: tx });
+        done.push({ job, answer, hooks: tx.takeCommitHooks(), tx });
       } catch (error) {
         // A connection that cannot roll back is broken: the next transaction says so.
         if (first) await this.#connection.rollback().catch(() => {});
@@ -225,15 +242,15 @@ export class TransactionQueue implements Store {
       // The failed commit is what counts.
       await this.#connection.rollback().catch(() => {});
       const error = new StoreError('STORE_COMMIT', `cannot commit: ${errorMessage(cause)}`, { cause });
-      for (const { job, undo } of done.reverse()) {
-        runAll(undo.takeRollbackHooks(), this.#logger);
+      for (const { job, tx } of done.reverse()) {
+        runAll(tx.takeRollbackHooks(), this.#logger);
         job.fail(error);
       }
       return;
     }
     // Reads may run while this group is flushed; answers keep their order.
     const before = this.#flushes;
-    const flushed = this.#connection.flush();
+    const flushed = done.some(({ tx }) => tx.isSync) ? this.#connection.flush() : Promise.resolve();
     this.#flushing = true;
     this.#flushes = (async () => {
       await before;

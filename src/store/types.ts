@@ -27,8 +27,10 @@ export interface Tx {
   execute<R = Record<string, SqlValue>>(sql: string, params?: readonly unknown[]): Promise<QueryOutcome<R>>;
   /** Runs `fn`; when it throws, only what it wrote is undone, and the error goes on. */
   savepoint<T>(fn: () => Promise<T>): Promise<T>;
-  /** Calls `fn` after this transaction is durable, in the order of registration; never after a rollback. */
+  /** Calls `fn` after this transaction is durable (or written, when that is all its caller wants), in the order of registration; never after a rollback. */
   onCommit(fn: () => void): void;
+  /** The transaction is to be durable before it is answered, whatever its caller asked for. */
+  mustSync(): void;
   /** Calls `fn` when this body, or the savepoint that it is registered in, is undone: for in-memory caches. */
   onRollback(fn: () => void): void;
 }
@@ -42,6 +44,11 @@ export interface Store {
    * @throws StoreError `STORE_CLOSED`, `STORE_COMMIT`, or whatever `fn` threw
    */
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Like {@link transaction}, but answered once it is written: it survives the end of the process, and a loss of power
+   * only with what becomes durable later. For what may happen again, such as "delivered".
+   */
+  written<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
   /** Like {@link transaction} for bodies that only read: resolves without waiting for durability. */
   read<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
   /** Finishes what was asked for, then closes the database. */

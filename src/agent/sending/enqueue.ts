@@ -140,6 +140,8 @@ async function deliver(
   queues: readonly SndQueue[],
   message: SndMessage & { readonly bodyId: number | undefined },
 ): Promise<void> {
+  // A key that encrypted what was sent must never encrypt anything else.
+  tx.mustSync();
   for (const sq of queues) {
     await insertDelivery(tx, conn.connId, sq.id, message.internalId);
     const { userId } = conn;

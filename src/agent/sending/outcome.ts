@@ -1,6 +1,6 @@
 import { formatServer, type SmpServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
-import { type AgentContext, raise, transaction } from '../context.js';
+import { type AgentContext, raise, transaction, writtenTransaction } from '../context.js';
 import { finishIfWaiting } from '../deletion/records.js';
 import type { AgentErrorJson } from '../errors.js';
 import { handOver, qtestDelivered } from '../rotation/sender.js';
@@ -13,14 +13,15 @@ import { connectionStats } from '../state/stats.js';
 import { isSenderSecured } from './encode.js';
 import type { PendingMessage } from './worker.js';
 
-/** T9 and the success actions of section 7.3. */
+/** T9 and the success actions of section 7.3. A message that is sent once more is dropped by the peer's ratchet. */
 export async function delivered(
   ctx: AgentContext,
   queue: SndQueue,
   m: PendingMessage,
   proxy: SmpServer | undefined,
 ): Promise<void> {
-  await transaction(ctx, `delivered-${m.kind}`, async (tx) => {
+  const record = m.kind === 'M' || m.kind === 'V' ? writtenTransaction : transaction;
+  await record(ctx, `delivered-${m.kind}`, async (tx) => {
     const conn = await findConn(ctx, tx, m.connId);
     const sq = conn?.sndQueues.find((q) => q.id === queue.id);
     if (conn === undefined || sq === undefined) return;
