@@ -124,7 +124,8 @@ export async function startMetricsServer(
   registries: readonly Registry[],
 ): Promise<MetricsServer> {
   const processRegistry = new Registry();
-  collectDefaultMetrics({ register: processRegistry });
+  // Looks at the delay of the event loop 10 times a second: the library's 100 cost an idle process 1 % of a core.
+  collectDefaultMetrics({ register: processRegistry, eventLoopMonitoringPrecision: 100 });
   const merged = Registry.merge([processRegistry, ...registries]);
   const server: Server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
