@@ -7,6 +7,7 @@ export interface AgentUsersTable {
   deleted: Generated<number>;
 }
 
+/** Hosts, port and key hash together are the server: another key hash is another row. */
 export interface AgentServersTable {
   id: Generated<number>;
   /** Hosts joined with `,`. */
@@ -15,6 +16,7 @@ export interface AgentServersTable {
   key_hash: Uint8Array;
 }
 
+/** What every message changes (counters, hash chains, ratchet position) and what seldom changes. */
 export interface AgentConnectionsTable {
   conn_id: string;
   user_id: number;
@@ -46,6 +48,7 @@ export interface AgentRatchetsTable {
   state: Uint8Array;
 }
 
+/** `rcv_dh_secret` is of the server's layer, `e2e_dh_secret` of the sender's: known after its confirmation. */
 export interface AgentRcvQueuesTable {
   id: Generated<number>;
   conn_id: string;
@@ -72,6 +75,7 @@ export interface AgentRcvQueuesTable {
   link_fixed: Uint8Array | null;
 }
 
+/** A receive queue of the peer, as we send to it. */
 export interface AgentSndQueuesTable {
   id: Generated<number>;
   conn_id: string;
@@ -88,14 +92,18 @@ export interface AgentSndQueuesTable {
   client_version: number;
 }
 
+/** A message that was skipped and may still come; deleted with the ratchet. */
 export interface AgentSkippedKeysTable {
   conn_id: string;
   header_key: Uint8Array;
   msg_n: number;
   /** Key (32) and IV (16). */
   body_key: Uint8Array;
+  /** The oldest go first when there are too many. */
+  created_at: number;
 }
 
+/** Until it is delivered; an application message then without body until its receipt comes, 21 days at most. */
 export interface AgentSndMessagesTable {
   conn_id: string;
   internal_id: number;
@@ -122,11 +130,13 @@ export interface AgentSndMessagesTable {
   sent: Generated<number>;
 }
 
+/** A body that messages to several connections share. */
 export interface AgentSndBodiesTable {
   id: Generated<number>;
   body: Uint8Array;
 }
 
+/** A message that waits in a send queue: during a rotation one for each queue. */
 export interface AgentSndDeliveriesTable {
   snd_queue_id: number;
   internal_id: number;
@@ -134,6 +144,7 @@ export interface AgentSndDeliveriesTable {
   failed: Generated<number>;
 }
 
+/** A peer's confirmation (CONF), until our answer is delivered. */
 export interface AgentConfirmationsTable {
   id: string;
   conn_id: string;
@@ -146,6 +157,7 @@ export interface AgentConfirmationsTable {
   created_at: number;
 }
 
+/** A request (REQ) that came to a contact address; it outlives the address. */
 export interface AgentInvitationsTable {
   id: string;
   contact_conn_id: string | null;
@@ -157,6 +169,7 @@ export interface AgentInvitationsTable {
   created_at: number;
 }
 
+/** The key that reading a one-time short link secured its queue with (section 4.8). */
 export interface AgentInvLinksTable {
   server_id: number;
   link_id: Uint8Array;
@@ -165,6 +178,7 @@ export interface AgentInvLinksTable {
   snd_id: Uint8Array | null;
 }
 
+/** What a worker has to do, also after a restart (section 14). */
 export interface AgentCommandsTable {
   id: Generated<number>;
   conn_id: string;
@@ -177,6 +191,7 @@ export interface AgentCommandsTable {
   created_at: number;
 }
 
+/** What was processed, to recognise repetitions, for 21 days: SHA-256, or the relay's id of a request. */
 export interface AgentHashesTable {
   conn_id: string;
   hash: Uint8Array;
@@ -414,5 +429,9 @@ INSERT INTO agent_ratchets (conn_id, state) SELECT conn_id, ratchet FROM agent_c
 ALTER TABLE agent_connections ADD COLUMN ratchet_position BLOB;
 ALTER TABLE agent_connections DROP COLUMN ratchet;
 `,
+  },
+  {
+    name: 'agent-005-skipped',
+    sql: 'ALTER TABLE agent_skipped_keys ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;',
   },
 ];

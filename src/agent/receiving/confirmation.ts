@@ -152,7 +152,7 @@ async function fromInitiator(
   const { senderKey } = received;
   if (senderKey === undefined && rq.queueMode !== 'messaging') throw prohibited('handshake: missing sender key');
   conn.ratchet = result.state;
-  await saveSkipped(ctx, tx, conn, result.skipped);
+  await saveSkipped(ctx, tx, conn, result.skipped, ctx.clock.now());
   conn.lastExtSndId = 1;
   conn.lastRcvHash = sha256(result.plaintext);
   await saveRcvState(ctx, tx, conn);

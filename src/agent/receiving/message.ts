@@ -56,14 +56,14 @@ export async function receiveAgentMessage(
   if (result.type !== 'decrypted') {
     if (result.type === 'bodyError') {
       conn.ratchet = result.state;
-      await saveSkipped(ctx, tx, conn, result.skipped);
+      await saveSkipped(ctx, tx, conn, result.skipped, ctx.clock.now());
       await saveRatchet(ctx, tx, conn);
     }
     await notDecrypted(ctx, tx, conn, encHash, ratchetFailure(result.error));
     return 'ack';
   }
   conn.ratchet = result.state;
-  await saveSkipped(ctx, tx, conn, result.skipped);
+  await saveSkipped(ctx, tx, conn, result.skipped, ctx.clock.now());
   const parsed = parse(result.plaintext);
   if (parsed.type !== 'message') {
     await saveRatchet(ctx, tx, conn);

@@ -64,7 +64,12 @@ export async function storeRatchet(tx: Tx, conn: Conn): Promise<Uint8Array | nul
 
 const skippedOfConn = prepare<{ connId: ConnId }, { header_key: Uint8Array; msg_n: number; body_key: Uint8Array }>(
   (db, p) =>
-    db.selectFrom('agent_skipped_keys').select(['header_key', 'msg_n', 'body_key']).where('conn_id', '=', p('connId')),
+    db
+      .selectFrom('agent_skipped_keys')
+      .select(['header_key', 'msg_n', 'body_key'])
+      .where('conn_id', '=', p('connId'))
+      .orderBy('created_at')
+      .orderBy('msg_n'),
 );
 
 /** Only the ratchet: it advanced, but the message was no message. */
@@ -73,6 +78,7 @@ export async function saveRatchet(rows: ConnRows, tx: Tx, conn: Conn): Promise<v
   await savePosition.run(tx, { connId: conn.connId, position: await storeRatchet(tx, conn) });
 }
 
+/** @throws AgentError `CONN NOT_FOUND` as long as the connection has no ratchet */
 export function ratchetOf(conn: Conn): RatchetState {
   if (conn.ratchet === undefined) throw connError('NOT_FOUND', 'no ratchet');
   return conn.ratchet;
@@ -92,8 +98,10 @@ export async function replaceRatchet(rows: ConnRows, tx: Tx, conn: Conn, ratchet
     .execute();
 }
 
-/** The skipped keys of a connection, read once. */
-export async function skippedKeysOf(tx: Tx, conn: Conn): Promise<SkippedKeyMap> {
+type WithSkipped = Pick<Conn, 'connId' | 'skipped'>;
+
+/** The skipped keys of a connection, the oldest chain first; read once. */
+export async function skippedKeysOf(tx: Tx, conn: WithSkipped): Promise<SkippedKeyMap> {
   if (conn.skipped === undefined) {
     const rows = await skippedOfConn.all(tx, { connId: conn.connId });
     conn.skipped = new SkippedKeyMap(
@@ -111,8 +119,14 @@ export async function skippedKeysOf(tx: Tx, conn: Conn): Promise<SkippedKeyMap> 
 /** Skipped keys kept for one connection at the most: only very late messages need older ones. */
 const maxSkippedKeys = 2_000;
 
-/** Stores what a decryption changed in the skipped keys. */
-export async function saveSkipped(rows: ConnRows, tx: Tx, conn: Conn, diff: SkippedDiff): Promise<void> {
+/** Stores what a decryption changed in the skipped keys. `now` in ms. */
+export async function saveSkipped(
+  rows: Pick<ConnRows, 'cache'>,
+  tx: Tx,
+  conn: WithSkipped,
+  diff: SkippedDiff,
+  now: number,
+): Promise<void> {
   const { removed, added } = diff;
   if (removed === undefined && added.length === 0) return;
   rows.cache.changed(tx, conn.connId);
@@ -134,6 +148,7 @@ export async function saveSkipped(rows: ConnRows, tx: Tx, conn: Conn, diff: Skip
         header_key: key.headerKey,
         msg_n: key.number,
         body_key: concat(key.key, key.iv),
+        created_at: now,
       })
       .onConflict((c) => c.columns(['conn_id', 'header_key', 'msg_n']).doNothing())
       .execute();
@@ -158,6 +173,7 @@ export async function saveE2EKeys(tx: Tx, connId: ConnId, keys: E2EKeys): Promis
     .execute();
 }
 
+/** What {@link saveE2EKeys} stored; undefined once the ratchet is made of them. */
 export async function loadE2EKeys(tx: Tx, connId: ConnId): Promise<E2EKeys | undefined> {
   const row = await tx.db
     .selectFrom('agent_connections')
@@ -176,6 +192,7 @@ export async function saveE2EParams(tx: Tx, connId: ConnId, params: E2EParams): 
     .execute();
 }
 
+/** What {@link saveE2EParams} stored at an earlier attempt. */
 export async function loadE2EParams(tx: Tx, connId: ConnId): Promise<E2EParams | undefined> {
   const row = await tx.db
     .selectFrom('agent_connections')
