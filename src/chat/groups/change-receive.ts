@@ -4,6 +4,7 @@ import type { ChatContext } from '../engine/context.js';
 import { isoTime } from '../engine/time.js';
 import { updateItemRow } from '../items/queries.js';
 import { type ItemRow, itemMsgContent } from '../items/view.js';
+import { acceptDeleteMs } from '../messages/delete.js';
 import { maxReactions, reactionColumn } from '../messages/reaction-rows.js';
 import { canReactTo } from '../messages/reactions.js';
 import { receiveTimed } from '../messages/timed.js';
@@ -25,9 +26,6 @@ import { featureAllowed, featureAllowedFor } from './preferences.js';
 import { findMemberByMemberId } from './queries.js';
 import { memberReactions, setGroupReaction } from './reaction-rows.js';
 import { atLeast, isBlocked } from './roles.js';
-
-/** A member may delete what it sent for 72 hours, and 6 more for what was on the way. */
-const acceptDeleteMs = 78 * 3600_000;
 
 type Message<T extends 'x.msg.update' | 'x.msg.del' | 'x.msg.react'> = GroupMessage<ChatEventOf<T>>;
 
@@ -222,9 +220,8 @@ async function reactionReceived(
   if (row === undefined && scopeMember !== undefined) {
     if (scopeMember !== member.memberId && !atLeast(member.memberRole, 'moderator')) return undefined;
   }
-  await setGroupReaction(tx, item, {
+  await setGroupReaction(tx, item, member.groupMemberId, {
     userId: user.userId,
-    groupMemberId: member.groupMemberId,
     sent: false,
     reaction,
     add,

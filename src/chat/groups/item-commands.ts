@@ -160,7 +160,7 @@ export async function reactInGroup(
     onlyMessage(await sendToGroup(ctx, tx, user, group, scope, recipients, [{ event }]));
     const now = ctx.clock.now();
     const { userId } = user;
-    await setGroupReaction(tx, item, { userId, groupMemberId, sent: true, reaction, add, ts: now, now });
+    await setGroupReaction(tx, item, groupMemberId, { userId, sent: true, reaction, add, ts: now, now });
     const marked = row.has_reactions === 1 ? row : await updateItemRow(tx, itemId, { has_reactions: 1 });
     const { chatInfo, chatItem } = await viewGroupItem(ctx, tx, user, group, marked, scope);
     return {

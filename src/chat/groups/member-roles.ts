@@ -5,6 +5,8 @@ import type {
   GroupInfo,
   GroupMember,
   GroupMemberRole,
+  Profile,
+  SndGroupEvent,
   User,
 } from '../../api/index.js';
 import type { Tx } from '../../store/index.js';
@@ -18,7 +20,7 @@ import { getGroup, setMemberRole, updateMemberRow } from './queries.js';
 import { groupRecipients } from './recipients.js';
 import { atLeast, checkRole, highestRole, isCurrent } from './roles.js';
 import { memberByName, selectMembers } from './selection.js';
-import { sendToGroup, sendToMembers } from './send.js';
+import { type GroupSendResult, sendToGroup, sendToMembers } from './send.js';
 import { createSentEvent } from './sent-events.js';
 
 /** What a change of some members gives. */
@@ -106,28 +108,46 @@ async function changeCurrent(
   if (members.length === 0) return;
   const recipients = (await groupRecipients(tx, group.groupId)).filter(isCurrent);
   const events = members.map((m) => ({ event: { type: 'x.grp.mem.role', memberId: m.memberId, role } as const }));
-  const sent = await sendToGroup(ctx, tx, user, group, undefined, recipients, events);
+  const { messages } = await sendToGroup(ctx, tx, user, group, undefined, recipients, events);
+  await recordChanges(ctx, tx, user, group, members, messages, changed, {
+    event: (groupMemberId, profile) => ({ type: 'memberRole', groupMemberId, profile, role }),
+    columns: { member_role: role },
+    member: { memberRole: role },
+  });
+}
+
+/** What a change makes of each member, when its message was sent. */
+interface MemberChange {
+  readonly event: (groupMemberId: number, profile: Profile) => SndGroupEvent;
+  readonly columns: Parameters<typeof updateMemberRow>[2];
+  readonly member: Partial<GroupMember>;
+}
+
+/** Stores a change of each member with an item that tells of it. `messages`: one for each, or why it was not sent. */
+async function recordChanges(
+  ctx: ChatContext,
+  tx: Tx,
+  user: User,
+  group: GroupInfo,
+  members: readonly GroupMember[],
+  messages: GroupSendResult['messages'],
+  changed: Changed,
+  change: MemberChange,
+): Promise<void> {
   for (const [i, member] of members.entries()) {
-    const message = sent.messages[i];
+    const message = messages[i];
     if (message === undefined) continue;
     if (message instanceof ChatException) {
       changed.errors.push(message.chatError);
       continue;
     }
     const { groupMemberId, memberProfile } = member;
-    const profile = toProfile(memberProfile);
+    const sndGroupEvent = change.event(groupMemberId, toProfile(memberProfile));
     changed.items.push(
-      await createSentEvent(
-        ctx,
-        tx,
-        user,
-        { group },
-        { type: 'sndGroupEvent', sndGroupEvent: { type: 'memberRole', groupMemberId, profile, role } },
-        message,
-      ),
+      await createSentEvent(ctx, tx, user, { group }, { type: 'sndGroupEvent', sndGroupEvent }, message),
     );
-    await setMemberRole(tx, groupMemberId, role, ctx.clock.now());
-    changed.members.push({ ...member, memberRole: role });
+    await updateMemberRow(tx, groupMemberId, change.columns, ctx.clock.now());
+    changed.members.push({ ...member, ...change.member });
   }
 }
 
@@ -159,30 +179,13 @@ async function blockForAll(
         memberRestrictions: { restriction },
       } as const,
     }));
-    const sent = await sendToMembers(ctx, tx, group, recipients, events);
+    const { messages } = await sendToMembers(ctx, tx, group, recipients, events);
     const changed: Changed = { members: [], items: [], errors: [] };
-    for (const [i, member] of selected.members.entries()) {
-      const message = sent.messages[i];
-      if (message === undefined) continue;
-      if (message instanceof ChatException) {
-        changed.errors.push(message.chatError);
-        continue;
-      }
-      const { groupMemberId, memberProfile } = member;
-      const profile = toProfile(memberProfile);
-      changed.items.push(
-        await createSentEvent(
-          ctx,
-          tx,
-          user,
-          { group },
-          { type: 'sndGroupEvent', sndGroupEvent: { type: 'memberBlocked', groupMemberId, profile, blocked } },
-          message,
-        ),
-      );
-      await updateMemberRow(tx, groupMemberId, { member_restriction: restriction }, ctx.clock.now());
-      changed.members.push({ ...member, blockedByAdmin: blocked });
-    }
+    await recordChanges(ctx, tx, user, group, selected.members, messages, changed, {
+      event: (groupMemberId, profile) => ({ type: 'memberBlocked', groupMemberId, profile, blocked }),
+      columns: { member_restriction: restriction },
+      member: { blockedByAdmin: blocked },
+    });
     await emitChanged(ctx, tx, user, changed);
     return { type: 'membersBlockedForAllUser', user, groupInfo: group, members: changed.members, blocked };
   });

@@ -7,13 +7,14 @@ import { ChatV, type JsonChatEvent } from '../protocol/index.js';
 import { checkName } from '../users/names.js';
 import { emitGroupItem } from './items.js';
 import { refreshLinkData } from './links.js';
+import type { GroupMessageRow } from './message-rows.js';
 import { businessPreferences, changedFeatureContents, fullGroupPreferences } from './preferences.js';
 import { sameProfileInfo } from './profile-messages.js';
 import { findMemberByMemberId, getGroup, groupIdByName, updateGroupRow } from './queries.js';
 import { groupRecipients } from './recipients.js';
 import { updateGroupProfile } from './records.js';
 import { checkRole, isCurrentOrPending } from './roles.js';
-import { type GroupMessageRow, onlyMessage, sendToGroup } from './send.js';
+import { onlyMessage, sendToGroup } from './send.js';
 import { emitSentEvent } from './sent-events.js';
 
 /** `/_group_profile` (60, section 7.16). */

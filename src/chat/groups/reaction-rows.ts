@@ -1,6 +1,5 @@
-import type { MsgReaction } from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
-import { reactionColumn } from '../messages/reaction-rows.js';
+import { changeReaction, type ReactionChange } from '../messages/reaction-rows.js';
 
 /** An item of a group by its author and shared id. */
 export interface ReactedItem {
@@ -38,44 +37,18 @@ export async function hasGroupReactions(tx: Tx, item: ReactedItem): Promise<bool
   return (await anyOf.first(tx, item)) !== undefined;
 }
 
-/** Adds or removes a reaction. `ts`: when it was made (ms). */
-export async function setGroupReaction(
+/** Adds or removes a reaction of a member, or of the user by the membership. */
+export function setGroupReaction(
   tx: Tx,
   item: ReactedItem,
-  r: {
-    readonly userId: number;
-    readonly groupMemberId: number;
-    readonly sent: boolean;
-    readonly reaction: MsgReaction;
-    readonly add: boolean;
-    readonly ts: number;
-    readonly now: number;
-  },
+  groupMemberId: number,
+  change: ReactionChange,
 ): Promise<void> {
-  const reaction = reactionColumn(r.reaction);
-  if (!r.add) {
-    await tx.db
-      .deleteFrom('chat_item_reactions')
-      .where('group_id', '=', item.groupId)
-      .where('shared_msg_id', '=', item.sharedMsgId)
-      .where('item_member_id', '=', item.itemMemberId)
-      .where('group_member_id', '=', r.groupMemberId)
-      .where('reaction', '=', reaction)
-      .execute();
-    return;
-  }
-  await tx.db
-    .insertInto('chat_item_reactions')
-    .values({
-      user_id: r.userId,
-      group_id: item.groupId,
-      group_member_id: r.groupMemberId,
-      item_member_id: item.itemMemberId,
-      shared_msg_id: item.sharedMsgId,
-      reaction,
-      reaction_sent: r.sent ? 1 : 0,
-      reaction_ts: r.ts,
-      created_at: r.now,
-    })
-    .execute();
+  const key = {
+    group_id: item.groupId,
+    group_member_id: groupMemberId,
+    item_member_id: item.itemMemberId,
+    shared_msg_id: item.sharedMsgId,
+  };
+  return changeReaction(tx, key, change);
 }

@@ -21,9 +21,10 @@ import { prohibitedContent } from './content-rules.js';
 import { storeDeliveries } from './delivery.js';
 import { groupParties, inHistory, itemAuthor, itemChat, touchGroup } from './items.js';
 import { hasMentions, type Mentions, messageMentions, sentMentions, storeMentions } from './mentions.js';
+import type { GroupMessageRow } from './message-rows.js';
 import { featureAllowed } from './preferences.js';
 import { messageScope } from './scope.js';
-import { type GroupMessageRow, sendToGroup } from './send.js';
+import { sendToGroup } from './send.js';
 import { groupChatInfo } from './view.js';
 
 /** Sends messages to a group or to a support chat (60, section 8.1); the answer is `newChatItems`. */

@@ -5,48 +5,12 @@ import { utf8Bytes } from '../../wire/index.js';
 import type { ConnectionRow } from '../connections/view.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException } from '../engine/errors.js';
-import { encodeMessage, storeDelivery } from '../messaging/send.js';
-import { hasNotification, type JsonChatEvent, joinBatch, newSharedMsgId, packBatches } from '../protocol/index.js';
+import { storeDelivery } from '../messaging/send.js';
+import { hasNotification, type JsonChatEvent, joinBatch, packBatches } from '../protocol/index.js';
+import { type GroupMessageRow, storeGroupMessage } from './message-rows.js';
 import { type Recipient, type RecipientConnection, recipientOf, SendPlan } from './recipients.js';
-import type { GroupMessageRow } from './send.js';
 
-const insertMessage = prepare<
-  { event: string; sharedMsgId: string; body: Uint8Array | null; groupId: number; now: number },
-  { message_id: number }
->((db, p) =>
-  db
-    .insertInto('messages')
-    .values({
-      msg_sent: 1,
-      chat_msg_event: p('event'),
-      shared_msg_id: p('sharedMsgId'),
-      msg_body: p('body'),
-      group_id: p('groupId'),
-      created_at: p('now'),
-    })
-    .returning('message_id'),
-);
-
-async function store(
-  ctx: ChatContext,
-  tx: Tx,
-  groupId: number,
-  event: JsonChatEvent,
-  keepBody: boolean,
-): Promise<GroupMessageRow & { readonly body: Uint8Array }> {
-  const sharedMsgId = newSharedMsgId(ctx.random);
-  const body = encodeMessage(event, sharedMsgId);
-  const row = await insertMessage.first(tx, {
-    event: event.type,
-    sharedMsgId,
-    body: keepBody ? body : null,
-    groupId,
-    now: ctx.clock.now(),
-  });
-  if (row === undefined) throw new Error('an insert returned no row');
-  return { messageId: row.message_id, sharedMsgId, body };
-}
-
+/** The connection of a row that is at hand, as sending sees it. */
 export function connectionOf(row: ConnectionRow): RecipientConnection {
   return {
     connectionId: row.connection_id,
@@ -65,7 +29,7 @@ export async function sendOnConnection(
   connection: RecipientConnection,
   event: JsonChatEvent,
 ): Promise<GroupMessageRow> {
-  const message = await store(ctx, tx, groupId, event, false);
+  const message = await storeGroupMessage(ctx, tx, groupId, { event }, false);
   await deliver(ctx, tx, connection, [message], message.body, hasNotification(event));
   return message;
 }
@@ -90,7 +54,7 @@ export async function sendBatch(
   const stored: (GroupMessageRow & { readonly body: Uint8Array })[] = [];
   for (const event of events) {
     try {
-      stored.push(await store(ctx, tx, groupId, event, false));
+      stored.push(await storeGroupMessage(ctx, tx, groupId, { event }, false));
     } catch (error) {
       if (!(error instanceof ChatException)) throw error;
       await ctx.emit(tx, { type: 'chatError', chatError: error.chatError });
@@ -144,7 +108,7 @@ export async function sendOrKeep(
     return true;
   }
   if (action === 'pending') {
-    const message = await store(ctx, tx, group.groupId, event, true);
+    const message = await storeGroupMessage(ctx, tx, group.groupId, { event }, true);
     await tx.db
       .insertInto('pending_group_messages')
       .values({

@@ -1,29 +1,17 @@
 import { AgentError, type SendItem } from '../../agent/index.js';
 import type { GroupInfo, GroupSndStatus, User } from '../../api/index.js';
 import { nextTurn, type RandomSource, randomInt } from '../../core/index.js';
-import { prepare, type Tx } from '../../store/index.js';
+import type { Tx } from '../../store/index.js';
 import type { ChatContext } from '../engine/context.js';
 import { ChatException, storeFailure, toChatError } from '../engine/errors.js';
 import { parseIsoTime } from '../engine/time.js';
-import { encodeMessage, type OutMessage } from '../messaging/send.js';
-import {
-  ChatV,
-  hasNotification,
-  type JsonChatEvent,
-  joinBatch,
-  newSharedMsgId,
-  packBatches,
-} from '../protocol/index.js';
+import type { OutMessage } from '../messaging/send.js';
+import { ChatV, hasNotification, type JsonChatEvent, joinBatch, packBatches } from '../protocol/index.js';
+import { type GroupMessageRow, storeGroupMessage } from './message-rows.js';
 import { updateGroupRow } from './queries.js';
 import { type Recipient, type RecipientConnection, SendPlan } from './recipients.js';
 import { atLeast } from './roles.js';
 import { type GroupScope, isIncognitoMembership, memberProfile } from './view.js';
-
-/** A message that has been stored for a group. */
-export interface GroupMessageRow {
-  readonly messageId: number;
-  readonly sharedMsgId: string;
-}
 
 /** What became of some of the messages at one member. */
 export interface MemberDelivery {
@@ -33,6 +21,7 @@ export interface MemberDelivery {
   readonly status: GroupSndStatus;
 }
 
+/** What became of messages to a group: stored or not, and on which way to each member. */
 export interface GroupSendResult {
   /** One for each message; a message that cannot be sent does not disturb the others. */
   readonly messages: readonly (GroupMessageRow | ChatException)[];
@@ -41,23 +30,6 @@ export interface GroupSendResult {
 
 /** Members whose ratchet steps are done between two breaths of the event loop. */
 const chunk = 16;
-
-const insertMessage = prepare<
-  { event: string; sharedMsgId: string; body: Uint8Array | null; groupId: number; now: number },
-  { message_id: number }
->((db, p) =>
-  db
-    .insertInto('messages')
-    .values({
-      msg_sent: 1,
-      chat_msg_event: p('event'),
-      shared_msg_id: p('sharedMsgId'),
-      msg_body: p('body'),
-      group_id: p('groupId'),
-      created_at: p('now'),
-    })
-    .returning('message_id'),
-);
 
 interface Encoded {
   readonly index: number;
@@ -122,7 +94,6 @@ function deliveryOf(r: Recipient, messages: readonly number[], status: GroupSndS
   return { groupMemberId: r.groupMemberId, messages, status };
 }
 
-/** Encodes a message and stores its row; with its body only when it will have to be sent again. */
 async function storeMessage(
   ctx: ChatContext,
   tx: Tx,
@@ -131,18 +102,9 @@ async function storeMessage(
   index: number,
   keepBody: boolean,
 ): Promise<Encoded | ChatException> {
-  const sharedMsgId = message.sharedMsgId ?? newSharedMsgId(ctx.random);
   try {
-    const body = encodeMessage(message.event, sharedMsgId);
-    const inserted = await insertMessage.first(tx, {
-      event: message.event.type,
-      sharedMsgId,
-      body: keepBody ? body : null,
-      groupId,
-      now: ctx.clock.now(),
-    });
-    if (inserted === undefined) throw new Error('an insert returned no row');
-    return { index, event: message.event, body, row: { messageId: inserted.message_id, sharedMsgId } };
+    const { body, ...row } = await storeGroupMessage(ctx, tx, groupId, message, keepBody);
+    return { index, event: message.event, body, row };
   } catch (error) {
     return error instanceof ChatException ? error : new ChatException(toChatError(error), { cause: error });
   }

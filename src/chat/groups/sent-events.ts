@@ -5,7 +5,7 @@ import { storeItem } from '../items/create.js';
 import { formatText } from '../items/format.js';
 import { itemView, noExtras } from '../items/view.js';
 import { type GroupPlace, itemChat, newItemParties, touchGroup } from './items.js';
-import type { GroupMessageRow } from './send.js';
+import type { GroupMessageRow } from './message-rows.js';
 import { groupChatInfo } from './view.js';
 
 /** An own service item that carries the id of the message that told it to the group. */

@@ -15,6 +15,8 @@ import { markItemDeleted, removeItems } from './removal.js';
 
 /** Own messages can be deleted for everybody for 24 hours, and 6 more for who decided just before. */
 const broadcastDeleteMs = 30 * 3600_000;
+/** A contact or member may delete what it sent for 72 hours, and 6 more for what was on the way. */
+export const acceptDeleteMs = 78 * 3600_000;
 
 /** Items of a chat by their ids; those that are not there are told in one event `chatErrors`. */
 export async function findItems(ctx: ChatContext, tx: Tx, of: ItemsOf, itemIds: readonly number[]): Promise<ItemRow[]> {

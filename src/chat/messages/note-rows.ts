@@ -5,6 +5,7 @@ import { storeFailure } from '../engine/errors.js';
 import { isoTime } from '../engine/time.js';
 import type { NoteFoldersTable } from '../schema/index.js';
 
+/** The private notes of a user as the API shows them. */
 export function noteFolderView(row: Selectable<NoteFoldersTable>): NoteFolder {
   return {
     noteFolderId: row.note_folder_id,
@@ -29,7 +30,7 @@ export async function getNoteFolder(tx: Tx, user: User, noteFolderId: number): P
   return noteFolderView(row);
 }
 
-/** The user's folder of private notes; `noteFolderAlreadyExists` never happens: users have one from the start. */
+/** The user's folder of private notes: users have one from the start. */
 export async function userNoteFolder(tx: Tx, user: User): Promise<NoteFolder> {
   const row = await tx.db
     .selectFrom('note_folders')

@@ -8,6 +8,7 @@ import { type ItemRow, itemView, localParties, noExtras } from '../items/view.js
 import { type Composed, checkNoMentions, inspectFiles } from './composed.js';
 import { getNoteFolder } from './note-rows.js';
 
+/** The chat that private notes are items of. */
 export function noteChatInfo(noteFolder: NoteFolder): ChatInfo {
   return { type: 'local', noteFolder };
 }

@@ -1,5 +1,7 @@
+import type { Selectable } from 'kysely';
 import type { MsgReaction } from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
+import type { ChatItemReactionsTable } from '../schema/item-tables.js';
 
 /** Own, or anybody's, reactions to one item. */
 export const maxReactions = 3;
@@ -52,41 +54,47 @@ export async function hasDirectReactions(tx: Tx, contactId: number, sharedMsgId:
   return (await anyOfContact.first(tx, { contactId, sharedMsgId })) !== undefined;
 }
 
-/** Adds or removes a reaction of one side of a direct chat. `ts`: when it was made (ms). */
-export async function setDirectReaction(
-  tx: Tx,
-  r: {
-    readonly userId: number;
-    readonly contactId: number;
-    readonly sharedMsgId: string;
-    readonly sent: boolean;
-    readonly reaction: MsgReaction;
-    readonly add: boolean;
-    readonly ts: number;
-    readonly now: number;
-  },
-): Promise<void> {
+/** The columns that name an item and who reacts to it. */
+type ReactionKey = Pick<Selectable<ChatItemReactionsTable>, 'shared_msg_id'> & {
+  readonly contact_id?: number;
+  readonly group_id?: number;
+  readonly group_member_id?: number;
+  readonly item_member_id?: string;
+};
+
+/** A reaction that is added or removed. */
+export interface ReactionChange {
+  readonly userId: number;
+  readonly sent: boolean;
+  readonly reaction: MsgReaction;
+  readonly add: boolean;
+  /** When it was made (ms). */
+  readonly ts: number;
+  readonly now: number;
+}
+
+/** Adds or removes a reaction. */
+export async function changeReaction(tx: Tx, key: ReactionKey, r: ReactionChange): Promise<void> {
   const reaction = reactionColumn(r.reaction);
-  if (!r.add) {
+  const sent = r.sent ? 1 : 0;
+  if (r.add) {
     await tx.db
-      .deleteFrom('chat_item_reactions')
-      .where('contact_id', '=', r.contactId)
-      .where('shared_msg_id', '=', r.sharedMsgId)
-      .where('reaction_sent', '=', r.sent ? 1 : 0)
-      .where('reaction', '=', reaction)
+      .insertInto('chat_item_reactions')
+      .values({ ...key, user_id: r.userId, reaction, reaction_sent: sent, reaction_ts: r.ts, created_at: r.now })
       .execute();
     return;
   }
   await tx.db
-    .insertInto('chat_item_reactions')
-    .values({
-      user_id: r.userId,
-      contact_id: r.contactId,
-      shared_msg_id: r.sharedMsgId,
-      reaction,
-      reaction_sent: r.sent ? 1 : 0,
-      reaction_ts: r.ts,
-      created_at: r.now,
-    })
+    .deleteFrom('chat_item_reactions')
+    .where((eb) => eb.and({ ...key, reaction, reaction_sent: sent }))
     .execute();
+}
+
+/** Adds or removes a reaction of one side of a direct chat. */
+export function setDirectReaction(
+  tx: Tx,
+  item: { readonly contactId: number; readonly sharedMsgId: string },
+  change: ReactionChange,
+): Promise<void> {
+  return changeReaction(tx, { contact_id: item.contactId, shared_msg_id: item.sharedMsgId }, change);
 }

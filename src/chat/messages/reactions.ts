@@ -48,7 +48,7 @@ export async function reactToContact(
     });
     const now = ctx.clock.now();
     const { userId } = user;
-    await setDirectReaction(tx, { userId, contactId, sharedMsgId, sent: true, reaction, add, ts: now, now });
+    await setDirectReaction(tx, { contactId, sharedMsgId }, { userId, sent: true, reaction, add, ts: now, now });
     const marked = row.has_reactions === 1 ? row : await updateItemRow(tx, itemId, { has_reactions: 1 });
     const { chatInfo, chatItem } = await viewDirectItem(ctx, tx, contact, marked);
     return {

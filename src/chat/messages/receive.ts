@@ -11,7 +11,7 @@ import { requiresAttention } from '../items/text.js';
 import { directParties, type ItemRow, itemMsgContent, itemView, noExtras } from '../items/view.js';
 import type { ChatEventOf } from '../protocol/index.js';
 import { sameJson } from '../util/equal.js';
-import { markDirectItems, removeDirectItems } from './delete.js';
+import { acceptDeleteMs, markDirectItems, removeDirectItems } from './delete.js';
 import {
   directReactions,
   hasDirectReactions,
@@ -23,9 +23,6 @@ import { canReactTo } from './reactions.js';
 import { contactTimed, receiveTimed } from './timed.js';
 import { updateItemContent } from './updates.js';
 import { addVersion, addVersions } from './versions.js';
-
-/** The contact may delete what it sent for 72 hours, and 6 more for what was on the way. */
-const acceptDeleteMs = 78 * 3600_000;
 
 type Received<T extends 'x.msg.new' | 'x.msg.update' | 'x.msg.del' | 'x.msg.react'> = DirectMessage<ChatEventOf<T>>;
 
@@ -188,16 +185,11 @@ async function reactToMessage(ctx: ChatContext, tx: Tx, m: Received<'x.msg.react
   if (exists === add || (add && theirs.length >= maxReactions)) return;
   const row = await directItemBySharedId(tx, contactId, sharedMsgId);
   if (row !== undefined && !canReactTo(row)) return;
-  await setDirectReaction(tx, {
-    userId: user.userId,
-    contactId,
-    sharedMsgId,
-    sent: false,
-    reaction,
-    add,
-    ts: meta.broker.ts,
-    now: ctx.clock.now(),
-  });
+  await setDirectReaction(
+    tx,
+    { contactId, sharedMsgId },
+    { userId: user.userId, sent: false, reaction, add, ts: meta.broker.ts, now: ctx.clock.now() },
+  );
   // A reaction may come before its item, which then arrives with it.
   if (row === undefined) return;
   const marked = row.has_reactions === 1 ? row : await updateItemRow(tx, row.chat_item_id, { has_reactions: 1 });

@@ -17,6 +17,7 @@ import { type Composed, checkMultiSend, checkNoMentions, inspectFiles } from './
 import { quotableContent, quotedContent } from './quote.js';
 import { contactTimed, sendTimed, type Timed } from './timed.js';
 
+/** `live`: the text will grow by updates (50, section 5.6). */
 export interface SendOptions {
   readonly live?: boolean | undefined;
   /** Seconds; absent: as the chat is set. */
