@@ -106,6 +106,7 @@ export function toAgentError(error: unknown): AgentError {
   return internalError(error instanceof Error ? error.message : String(error), error);
 }
 
+/** What was thrown, as events show it; see {@link toAgentError}. */
 export function errorJson(error: unknown): AgentErrorJson {
   return toAgentError(error).json;
 }

@@ -39,6 +39,7 @@ export type MsgIntegrity =
         | { readonly type: 'msgDuplicate' };
     };
 
+/** What is known of a received message beside its content (30-agent.md, section 8.3). */
 export interface MsgMeta {
   readonly integrity: MsgIntegrity;
   /** Local id, and when we processed it (ms). */
@@ -50,21 +51,25 @@ export interface MsgMeta {
   readonly pqEncryption: boolean;
 }
 
+/** Of the body of a message: the relay reads it (section 5.4). */
 export interface MsgFlags {
   readonly notification: boolean;
 }
 
+/** The peer got our message `agentMsgId`. `badMsgHash`: it received other bytes than we sent. */
 export interface MsgReceipt {
   readonly agentMsgId: AgentMsgId;
   readonly msgRcptStatus: 'ok' | 'badMsgHash';
 }
 
+/** One receive queue. A rotation can be aborted until the peer may have dropped the old queue (section 10). */
 export interface RcvQueueInfo {
   readonly rcvServer: ServerText;
   readonly rcvSwitchStatus?: RcvSwitchStatus;
   readonly canAbortSwitch: boolean;
 }
 
+/** One send queue; its rotation is the peer's to abort. */
 export interface SndQueueInfo {
   readonly sndServer: ServerText;
   readonly sndSwitchStatus?: SndSwitchStatus;
@@ -79,6 +84,7 @@ export interface ConnectionStats {
   readonly ratchetSyncSupported: boolean;
 }
 
+/** The short link is absent without link data, and for servers that cannot keep them. */
 export interface CreatedConnLink {
   readonly connFullLink: ConnectionLinkText;
   readonly connShortLink?: ShortLinkText;
@@ -210,6 +216,7 @@ export interface AgentHandler {
   handlerFailed(tx: Tx, event: AgentEvent, error: unknown): Promise<void>;
 }
 
+/** `storage`: for new queues. `proxy`: for messages to other servers (30-agent.md, section 15.1). */
 export interface ServerRoles {
   readonly storage: boolean;
   readonly proxy: boolean;
@@ -224,16 +231,19 @@ export interface ServerCfg {
   readonly roles: ServerRoles;
 }
 
+/** All configured servers, the disabled ones too: their hosts count as known (30-agent.md, section 15.1). */
 export interface UserServers {
   readonly smp: readonly ServerCfg[];
   readonly xftp: readonly ServerCfg[];
 }
 
+/** A stored connection, and the link for whoever is to join it. */
 export interface CreatedConnection {
   readonly connId: ConnId;
   readonly link: CreatedConnLink;
 }
 
+/** A new one-time invitation or contact address (30-agent.md, section 4.8). */
 export interface CreateConnectionParams {
   readonly userId: UserId;
   readonly mode: ConnectionMode;
@@ -248,6 +258,7 @@ export interface CreateConnectionParams {
   readonly stored?: (tx: Tx, created: CreatedConnection) => Promise<void>;
 }
 
+/** `info` is what the peer gets with CONF, or with REQ when `link` is a contact address. */
 export interface JoinParams {
   readonly userId: UserId;
   readonly connId: ConnId;
@@ -256,11 +267,13 @@ export interface JoinParams {
   readonly pqSupport: boolean;
 }
 
+/** What a join that succeeded gives; CON comes later. */
 export interface JoinResult {
   /** The peer's queue is secured by us and the peer is version >= 7: messages may be sent before CON. */
   readonly sndSecured: boolean;
 }
 
+/** One message of a batch (30-agent.md, section 7.2). */
 export interface SendItem {
   readonly connId: ConnId;
   /** true / false set PQ for this connection from this message on; absent keeps it. */
@@ -270,6 +283,7 @@ export interface SendItem {
   readonly body: Uint8Array;
 }
 
+/** The message is stored. SENT, MERR or MERRS with this id follows. */
 export interface SentItem {
   readonly msgId: AgentMsgId;
   readonly pqEncryption: boolean;
@@ -291,11 +305,13 @@ export type SubscribeResult = { readonly type: 'ok' } | { readonly type: 'error'
 export type ProxyMode = 'always' | 'unknown' | 'unprotected' | 'never';
 export type ProxyFallback = 'allow' | 'protected' | 'prohibit';
 
+/** When messages go through a proxy, and when directly if it fails (30-agent.md, section 15.4). */
 export interface AgentNetworkConfig {
   readonly smpProxyMode: ProxyMode;
   readonly smpProxyFallback: ProxyFallback;
 }
 
+/** The step at which a test of a server ended. */
 export interface ServerTestFailure {
   readonly testStep: 'connect' | 'disconnect' | 'createQueue' | 'secureQueue' | 'deleteQueue';
   readonly testError: AgentErrorJson;

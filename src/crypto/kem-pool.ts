@@ -4,6 +4,7 @@ import { generateKeyPair } from './keys.js';
 import type { RatchetKeys } from './ratchet-state.js';
 import { type KemKeyPair, kemSizes, loadSntrup761, type Sntrup761 } from './sntrup761.js';
 
+/** What a pool costs: memory for pairs and threads, against the wait for a pair. */
 export interface KemPoolOptions {
   /** Key pairs kept ready. Default 16 (48 kB). */
   readonly size?: number;

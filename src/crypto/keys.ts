@@ -33,6 +33,7 @@ export interface PrivateKey<A extends KeyAlgorithm = KeyAlgorithm> {
   readonly raw: Uint8Array;
 }
 
+/** Both keys are of one algorithm; that they belong together is not checked. */
 export interface KeyPair<A extends KeyAlgorithm = KeyAlgorithm> {
   readonly publicKey: PublicKey<A>;
   readonly privateKey: PrivateKey<A>;

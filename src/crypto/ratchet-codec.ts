@@ -139,6 +139,7 @@ export function writeX448Pair(w: Writer, pair: KeyPair<'x448'>): void {
   sized(w, pair.publicKey.raw, 56);
 }
 
+/** Reads what {@link writeX448Pair} writes. The keys are views of the input. */
 export function readX448Pair(r: Reader, field: string): KeyPair<'x448'> {
   const privateKey = { alg: 'x448', raw: r.fixed(56, field) } as const;
   return { privateKey, publicKey: { alg: 'x448', raw: r.fixed(56, field) } };

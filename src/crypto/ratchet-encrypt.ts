@@ -7,6 +7,7 @@ import { chainKdf } from './ratchet-kdf.js';
 import { encodeEncryptedHeader, encodeHeader, encodeMessage, headerPaddedLength } from './ratchet-message.js';
 import { e2eVersions, type MessageKey, pqE2EVersion, type RatchetKem, type RatchetState } from './ratchet-state.js';
 
+/** What one message may change in the state of its ratchet. */
 export interface HeaderOptions {
   /** `true`/`false` switches the KEM from the next ratchet step on; undefined keeps the setting. */
   readonly pqEnc?: boolean | undefined;

@@ -15,6 +15,7 @@ export function x3dhKdf(secrets: Uint8Array): X3dhKeys {
   return { headerKey: out.subarray(0, 32), nextHeaderKey: out.subarray(32, 64), rootKey: out.subarray(64) };
 }
 
+/** The next root key, and the first chain key and next header key of a new chain; 32 bytes each (section 3.5). */
 export interface RootStep {
   readonly rootKey: Uint8Array;
   readonly chainKey: Uint8Array;
@@ -28,6 +29,7 @@ export function rootKdf(rootKey: Uint8Array, dhSecret: Uint8Array, kemSecret: Ui
   return { rootKey: out.subarray(0, 32), chainKey: out.subarray(32, 64), nextHeaderKey: out.subarray(64) };
 }
 
+/** The next chain key, and of one message the key (32 bytes) and the IVs (16 bytes each) (section 3.5). */
 export interface ChainStep {
   readonly chainKey: Uint8Array;
   readonly key: Uint8Array;

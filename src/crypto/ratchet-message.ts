@@ -46,6 +46,7 @@ export interface EncryptedHeader {
   readonly body: Uint8Array;
 }
 
+/** `emHeader` of section 5.3. It is part of the associated data of the body, so its bytes are kept as they are. */
 export function encodeEncryptedHeader(h: EncryptedHeader): Uint8Array {
   const w = new Writer(h.body.length + 36).u16(h.version).raw(h.iv).raw(h.tag);
   return (h.version >= pqE2EVersion ? w.large(h.body) : w.str(h.body)).view();
@@ -67,6 +68,7 @@ function readLengthPrefixed(r: Reader, field: string): Uint8Array {
   return first < 0x20 ? r.large(field) : r.str(field);
 }
 
+/** Nothing is authenticated yet. @throws DecodeError */
 export function decodeMessage(bytes: Uint8Array): EncryptedMessage {
   const r = new Reader(bytes);
   const headerBytes = readLengthPrefixed(r, 'ratchet.header');
@@ -81,6 +83,7 @@ export function decodeMessage(bytes: Uint8Array): EncryptedMessage {
   return { headerBytes, header, tag, body };
 }
 
+/** The message of section 5.3. `header` is encoded; `version` decides on the size of its length. */
 export function encodeMessage(version: number, header: Uint8Array, tag: Uint8Array, body: Uint8Array): Uint8Array {
   const w = new Writer(header.length + body.length + 18);
   return (version >= pqE2EVersion ? w.large(header) : w.str(header)).raw(tag).raw(body).view();

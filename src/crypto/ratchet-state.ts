@@ -30,6 +30,7 @@ export interface KemAcceptance {
   readonly ciphertext: Uint8Array;
 }
 
+/** What our messages are encrypted with until the peer's next ratchet key. Keys of 32 bytes. */
 export interface SendingChain {
   /** The peer's key with which this chain was made. */
   readonly peerKey: PublicKey<'x448'>;
@@ -37,6 +38,7 @@ export interface SendingChain {
   readonly headerKey: Uint8Array;
 }
 
+/** What the peer's messages are decrypted with until its next ratchet key. Keys of 32 bytes. */
 export interface ReceivingChain {
   readonly chainKey: Uint8Array;
   readonly headerKey: Uint8Array;

@@ -140,6 +140,7 @@ const subjectKeyExtension = (key: KeyObject): Uint8Array =>
 const authorityKeyExtension = (key: KeyObject): Uint8Array =>
   extension(oid.authorityKeyIdentifier, false, sequence(der(0x80, keyId(key))));
 
+/** What a CA and its leaf have in common: both name the same CA. */
 export interface CertificateOptions {
   /** Common name of the CA: `SMP server CA` or `XFTP server CA`. */
   readonly caName: string;

@@ -21,6 +21,7 @@ export interface RelayIdentity {
   readonly fingerprint: Uint8Array;
 }
 
+/** What a new identity is made from; a stored one is loaded as it is. */
 export interface RelayIdentityOptions {
   readonly kind: 'smp' | 'xftp';
   /** Host name for the leaf. */

@@ -31,6 +31,7 @@ const pageSize = 200;
 
 const isQuit = /^\/(?:quit|q|exit)\s*$/;
 
+/** What one client is served with. `turns` and `memory` are shared by all clients. */
 export interface ClientOptions {
   readonly engine: BotApiEngine;
   readonly limits: ClientLimits;

@@ -10,6 +10,7 @@ export interface BotApiEngine {
   readonly events: EventSource;
 }
 
+/** The commands of one client, which the engine keeps in order where it matters (70-bot-api.md 1.4). */
 export interface ClientSession {
   /** Answers one command; failures are answers too (`chatCmdError`). */
   execute(command: string): Promise<ApiResponse>;

@@ -12,6 +12,7 @@ import { type ServerMetrics, serverMetrics } from './metrics.js';
 import type { BotApiEngine, SourceEvent } from './port.js';
 import { Turns } from './turns.js';
 
+/** Where the server listens, who may connect, and how much memory clients may take. */
 export interface ApiServerOptions extends AccessRules {
   readonly engine: BotApiEngine;
   /** 0 takes a free one. Default 5225. */

@@ -25,6 +25,7 @@ export type RcvBody =
 
 const quotaWord = new TextEncoder().encode('QUOTA ');
 
+/** The plaintext of MSG before padding (section 9.1): time, flags up to a space, body; or `QUOTA ` and the time. */
 export function encodeRcvBody(b: RcvBody): Uint8Array {
   if (b.kind === 'quota') return new Writer(16).raw(quotaWord).i64(b.timestamp).view();
   const w = new Writer(b.body.length + 16).i64(b.timestamp);
@@ -65,6 +66,7 @@ export interface ClientEnvelope {
   readonly encrypted: Uint8Array;
 }
 
+/** SMPC version, key, nonce and box without lengths: the box goes to the end (section 9.2). */
 export function encodeClientEnvelope(e: ClientEnvelope): Uint8Array {
   return new Writer(e.encrypted.length + 80)
     .u16(e.version)
@@ -74,6 +76,7 @@ export function encodeClientEnvelope(e: ClientEnvelope): Uint8Array {
     .view();
 }
 
+/** Byte fields are views of the input. The version is not checked: DecodeError only for what cannot be read. */
 export function decodeClientEnvelope(bytes: Uint8Array): ClientEnvelope {
   const r = new Reader(bytes);
   const version = smpClientVersion(r.u16('version'));
@@ -88,6 +91,7 @@ export interface ClientMessage {
   readonly body: Uint8Array;
 }
 
+/** The plaintext of the envelope's box before padding: private header, then the body to the end (section 9.2). */
 export function encodeClientMessage(m: ClientMessage): Uint8Array {
   const w = new Writer(m.body.length + 80);
   if (m.senderKey === undefined) w.char('_');
@@ -95,6 +99,7 @@ export function encodeClientMessage(m: ClientMessage): Uint8Array {
   return w.raw(m.body).view();
 }
 
+/** The body is a view of the input. DecodeError for a header other than `K` and `_`. */
 export function decodeClientMessage(bytes: Uint8Array): ClientMessage {
   const r = new Reader(bytes);
   const header = r.char('header');
@@ -137,6 +142,7 @@ export interface NtfMeta {
   readonly timestamp: number;
 }
 
+/** The plaintext of NMSG before padding, 33 bytes: id with its length, time (section 9.3). */
 export function encodeNtfMeta(m: NtfMeta): Uint8Array {
   return new Writer(40).str(m.msgId).i64(m.timestamp).view();
 }

@@ -34,6 +34,7 @@ export type SmpEvent =
       readonly encMeta: Uint8Array;
     };
 
+/** Who gets what a relay sends without being asked, and learns of the end of its connection. */
 export interface SmpClientHandler {
   /**
    * Called in the order in which the relay sent. A promise means that the event is being taken in: while too many
@@ -44,6 +45,7 @@ export interface SmpClientHandler {
   onClose(error: SmpClientError): void;
 }
 
+/** How one connection to a relay is made. `isolation` only decides the SOCKS login (20-smp.md, section 12.3). */
 export interface SmpClientOptions {
   readonly server: SmpServer;
   readonly network: NetworkConfig;
@@ -62,6 +64,7 @@ export interface RequestOptions {
   readonly retry?: number;
 }
 
+/** What NEW asks for (20-smp.md, section 6.2). The relay makes the ids, except those that link data fix. */
 export interface NewQueue {
   /** The recipient's key: signs NEW and all later commands of the recipient. */
   readonly authKey: AuthPrivateKey;
@@ -80,6 +83,7 @@ export interface RcvQueue {
   readonly authKey: AuthPrivateKey;
 }
 
+/** What LKEY and LGET give. The data are encrypted; `senderId` must be that of the queue that they name. */
 export interface LinkAnswer {
   readonly senderId: Uint8Array;
   readonly data: LinkData;

@@ -22,6 +22,7 @@ export type QueueRequest =
       readonly link?: LinkData & { readonly linkId: Uint8Array; readonly senderId: Uint8Array };
     };
 
+/** Who may ask for notifications of a queue: `authKey` signs NSUB, `dhKey` is for the metadata of NMSG. */
 export interface NotifierKeys {
   readonly authKey: AuthPublicKey;
   readonly dhKey: PublicKey<'x25519'>;
@@ -30,6 +31,7 @@ export interface NotifierKeys {
 /** `subscribe` on this connection, or `create` only. */
 export type SubscriptionMode = 'subscribe' | 'create';
 
+/** Flags of SEND, which the relay reads: with `notification` it sends NMSG to the notifier of the queue. */
 export interface MsgFlags {
   readonly notification: boolean;
 }

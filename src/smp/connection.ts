@@ -21,6 +21,7 @@ const secureContext = createSecureContext({
 /** How long a peer may take to read what is left when we close, in milliseconds. */
 const closeGrace = 5_000;
 
+/** Where a connection goes. `socksLogin` is only used when the endpoint has a proxy. */
 export interface ConnectionOptions {
   readonly endpoint: Endpoint;
   readonly socksLogin: { readonly user: string; readonly password: string } | undefined;

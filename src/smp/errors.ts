@@ -32,6 +32,7 @@ export type ProxyError =
 
 export type BlockingReason = 'spam' | 'content';
 
+/** Why an operator blocked a queue (20-smp.md, section 8.1). Before version 18 the notice is not on the wire. */
 export interface BlockingInfo {
   readonly reason: BlockingReason;
   /** A notice to users, for `ttl` seconds; without `ttl` for ever. */

@@ -28,12 +28,14 @@ export interface ForwardedTransmission {
   readonly encrypted: Uint8Array;
 }
 
+/** The plaintext of RFWD's box: 72 bytes, then `encrypted` to the end. */
 export function encodeForwarded(f: ForwardedTransmission): Uint8Array {
   const w = new Writer(f.encrypted.length + 96).str(f.corrId).u16(f.version);
   writePublicKey(w, f.key);
   return w.raw(f.encrypted).view();
 }
 
+/** `encrypted` is a view of the input. DecodeError for a key that is not X25519. */
 export function decodeForwarded(bytes: Uint8Array): ForwardedTransmission {
   const r = new Reader(bytes);
   const corrId = r.str('corrId');
@@ -47,10 +49,12 @@ export interface ForwardedResponse {
   readonly encrypted: Uint8Array;
 }
 
+/** The plaintext of RRES's box: the correlation id of PFWD with its length, then `encrypted` to the end. */
 export function encodeForwardedResponse(f: ForwardedResponse): Uint8Array {
   return new Writer(f.encrypted.length + 32).str(f.corrId).raw(f.encrypted).view();
 }
 
+/** `encrypted` is a view of the input: the proxy passes it on in PRES as it is. */
 export function decodeForwardedResponse(bytes: Uint8Array): ForwardedResponse {
   const r = new Reader(bytes);
   return { corrId: r.str('corrId'), encrypted: r.tail() };
@@ -64,6 +68,7 @@ export function sealForwardedCommand(secret: Secret, corrId: Uint8Array, transmi
   return sealBoxPadded(secret, cbNonce(corrId), encodeBatch([transmission]), forwardedPadded);
 }
 
+/** Destination. CryptoError, or DecodeError when the box does not hold exactly one transmission. */
 export function openForwardedCommand(secret: Secret, corrId: Uint8Array, encrypted: Uint8Array): Uint8Array {
   return single(openBoxPadded(secret, cbNonce(corrId), encrypted));
 }
@@ -73,6 +78,7 @@ export function sealForwardedAnswer(secret: Secret, corrId: Uint8Array, transmis
   return sealBoxPadded(secret, reverseNonce(cbNonce(corrId)), encodeBatch([transmission]), forwardedPadded);
 }
 
+/** Sender. CryptoError, or DecodeError when the box does not hold exactly one transmission. */
 export function openForwardedAnswer(secret: Secret, corrId: Uint8Array, encrypted: Uint8Array): Uint8Array {
   return single(openBoxPadded(secret, reverseNonce(cbNonce(corrId)), encrypted));
 }
@@ -88,6 +94,7 @@ export function sealRelayForward(secret: Secret, corrId: Uint8Array, f: Forwarde
   return sealBox(secret, cbNonce(corrId), encodeForwarded(f));
 }
 
+/** Destination. CryptoError or DecodeError when it cannot be opened: answered with `CRYPTO` (section 8.1). */
 export function openRelayForward(secret: Secret, corrId: Uint8Array, box: Uint8Array): ForwardedTransmission {
   return decodeForwarded(openBox(secret, cbNonce(corrId), box));
 }
@@ -97,6 +104,7 @@ export function sealRelayResponse(secret: Secret, corrId: Uint8Array, f: Forward
   return sealBox(secret, reverseNonce(cbNonce(corrId)), encodeForwardedResponse(f));
 }
 
+/** Proxy. CryptoError or DecodeError when it cannot be opened. `corrId` is that of RFWD. */
 export function openRelayResponse(secret: Secret, corrId: Uint8Array, box: Uint8Array): ForwardedResponse {
   return decodeForwardedResponse(openBox(secret, reverseNonce(cbNonce(corrId)), box));
 }

@@ -45,6 +45,7 @@ function readCredentials(r: Reader): SessionCredentials {
   return { chain, signedKey: r.large('signedKey') };
 }
 
+/** The block before padding. Credentials are left out when the maximum is below 7. */
 export function encodeServerHello(h: ServerHello): Uint8Array {
   return encode((w) => {
     writeVersionRange(w, h.range);
@@ -70,6 +71,7 @@ function readRole(r: Reader): ServiceRole {
   throw r.error('role', 'unknown service role');
 }
 
+/** The block before padding. Fields that the agreed version does not have are left out (section 4.4). */
 export function encodeClientHello(h: ClientHello): Uint8Array {
   return encode((w) => {
     w.u16(h.version).str(h.keyHash);
@@ -94,6 +96,7 @@ export function decodeClientHello(payload: Uint8Array): ClientHello {
   return { version, keyHash, sessionKey, proxyServer, service };
 }
 
+/** The block before padding: `R` and the service id, or `E` and the error as text. */
 export function encodeServiceResponse(s: ServiceResponse): Uint8Array {
   const w = new Writer(64);
   if (s.kind === 'service') w.char('R').str(s.serviceId);
@@ -101,6 +104,7 @@ export function encodeServiceResponse(s: ServiceResponse): Uint8Array {
   return w.view();
 }
 
+/** Decodes the unpadded block; bytes at the end are ignored. DecodeError for other tags than `R` and `E`. */
 export function decodeServiceResponse(payload: Uint8Array): ServiceResponse {
   const r = new Reader(payload);
   const c = r.char('serviceResponse');

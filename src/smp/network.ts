@@ -15,6 +15,7 @@ export type SocksAuth =
   | { readonly kind: 'none' }
   | { readonly kind: 'password'; readonly user: string; readonly password: string };
 
+/** A SOCKS5 proxy. It gets host names unresolved. */
 export interface SocksProxyConfig {
   readonly host: string;
   readonly port: number;
@@ -27,6 +28,7 @@ export interface Timeout {
   readonly interactive: number;
 }
 
+/** How servers are reached (20-smp.md, section 12). Durations are in milliseconds. */
 export interface NetworkConfig {
   readonly socksProxy: SocksProxyConfig | undefined;
   /** `always`, or for onion hosts only. */

@@ -28,6 +28,7 @@ export interface PoolHandler<Q extends PoolQueue> {
   onRefused(session: TransportSession, refused: readonly { readonly queue: Q; readonly error: SmpClientError }[]): void;
 }
 
+/** What a pool connects with; `network` is where it starts, see {@link SmpPool.setNetwork}. */
 export interface PoolOptions<Q extends PoolQueue> {
   readonly network: NetworkConfig;
   readonly clock: Clock;

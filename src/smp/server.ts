@@ -134,6 +134,7 @@ export function writeServer(w: Writer, server: ServerAddress): void {
     .str(server.keyHash);
 }
 
+/** Checked as the text form: DecodeError for what is no host, or a port that is no number. */
 export function readServer<S extends ServerScheme>(r: Reader, scheme: S, field = 'server'): ServerAddress<S> {
   const [first, ...rest] = r.nonEmpty(field, (rd) => parseHost(rd.latin1(field), field));
   return { scheme, hosts: [first, ...rest], port: readPort(r, field), keyHash: r.str(field) };
@@ -144,6 +145,7 @@ export function writeLegacyServer(w: Writer, server: ServerAddress): void {
   w.latin1(server.hosts[0]).latin1(server.port).str(server.keyHash);
 }
 
+/** Reads what {@link writeLegacyServer} writes; DecodeError as from {@link readServer}. */
 export function readLegacyServer<S extends ServerScheme>(r: Reader, scheme: S, field = 'server'): ServerAddress<S> {
   const host = parseHost(r.latin1(field), field);
   return { scheme, hosts: [host], port: readPort(r, field), keyHash: r.str(field) };

@@ -28,6 +28,7 @@ import { batchSpace, maxBatchCount } from './sizes.js';
 import { decodeTransmission, type RawTransmission, type TransmissionContext } from './transmission.js';
 import { proxyFullVersion, SmpV, type SmpVersion, smpRange } from './versions.js';
 
+/** What a session is opened with. The peer must prove to be `server` by its certificates. */
 export interface SessionOptions {
   readonly server: ServerAddress;
   readonly clock: Clock;

@@ -38,6 +38,7 @@ import { bareXftpError, decodeXftpBlock, encodeXftpBlock, type XftpTransmission 
 /** Requests other than uploads that may be under way on one connection: official servers hang with many (section 1.4). */
 const maxRequests = 16;
 
+/** Time-outs of one connection (40-xftp, section 1.5); transfers of chunks get more by their size. */
 export interface XftpClientOptions extends XftpConnectOptions {
   readonly clock: Clock;
   readonly random: RandomSource;

@@ -15,6 +15,7 @@ export const xftpWindows = { stream: 1 << 20, connection: 8 << 20 } as const;
 /** Opens the TCP connection, directly or through a proxy. */
 export type Dial = (host: string, port: number) => Promise<Duplex>;
 
+/** How an XFTP server is reached; its identity is part of the address. */
 export interface XftpConnectOptions {
   readonly clock: Clock;
   /** Time for TCP, TLS and each answer of the handshake, in milliseconds; 45,000 by default. */

@@ -16,6 +16,7 @@ export interface XftpTransmission {
   readonly signed: Uint8Array;
 }
 
+/** A transmission before it is authorised (40-xftp, section 1.4): all of it is signed. */
 export interface XftpTransmissionFields {
   readonly sessionId: Uint8Array;
   /** Empty, except where an authenticator takes its nonce from it. */

@@ -42,6 +42,7 @@ export async function prepareToJoin(
   return connId;
 }
 
+/** {@link prepareToJoin} with the invitation of a request. @throws AgentError `CMD PROHIBITED` when it was answered */
 export async function prepareToAccept(
   ctx: AgentContext,
   tx: Tx,
@@ -122,6 +123,7 @@ export async function joinConnectionAsync(
   return connId;
 }
 
+/** Section 6.4: accepted from now on, so that it is not answered twice; undone when the join fails for good. */
 export async function acceptContactAsync(
   ctx: AgentContext,
   tx: Tx,
@@ -140,6 +142,7 @@ export async function acceptContactAsync(
   return connId;
 }
 
+/** The requester is not told. @throws AgentError `CMD PROHIBITED` when there is no such request */
 export async function rejectContact(tx: Tx, invId: string): Promise<void> {
   if (!(await deleteInvitation(tx, invId)))
     throw cmdError('PROHIBITED', `SEInvitationNotFound "rejectContact" "${invId}"`);

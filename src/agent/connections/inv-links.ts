@@ -53,6 +53,7 @@ export async function saveInvLinkQueue(ctx: AgentContext, tx: Tx, link: InvLink,
     .execute();
 }
 
+/** The link cannot be used any more: its queue is secured by the deleted key. */
 export async function deleteInvLink(ctx: AgentContext, tx: Tx, link: Omit<InvLink, 'linkKey'>): Promise<void> {
   await deleteRow(tx, await ctx.servers.id(tx, link.server), link.linkId);
 }

@@ -29,6 +29,7 @@ import { addressOf, makeQueue, newSndQueue } from './queue.js';
 /** How the servers of new queues are chosen: commands try another one each time. */
 export type ChooseServer = (avoid: readonly SmpServer[]) => ServerWithAuth<'smp'>;
 
+/** A join, by a direct call or by a command. `info` goes to the peer. */
 export interface JoinRequest {
   readonly userId: UserId;
   readonly connId: ConnId;

@@ -90,6 +90,7 @@ export function sealLink(
   };
 }
 
+/** Section 4.7: what encrypts the link data (32 bytes) and, of contact links, the id (24 bytes). */
 export function linkKeys(
   mode: ConnectionMode,
   linkKey: Uint8Array,
@@ -133,6 +134,7 @@ function isGroupLink(clientData: string | undefined): boolean {
   }
 }
 
+/** `withKem`: the full link keeps the KEM key, with which it has about 2,000 characters. */
 export function createdLink(
   request: ConnectionRequest,
   short: ShortLink | undefined,

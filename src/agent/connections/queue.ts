@@ -24,6 +24,7 @@ export interface MadeQueue {
   readonly subscribed: boolean;
 }
 
+/** A queue to be made on a server. `replacesId`: row of the queue that it is to replace (rotation). */
 export interface MakeQueue {
   readonly mode: QueueMode;
   readonly subscribe: boolean;

@@ -80,6 +80,7 @@ async function lockInvitation(
   return answer;
 }
 
+/** Contact links have no key here: nothing happens. @throws AgentError `CMD SYNTAX` */
 export async function deleteLocalInvShortLink(ctx: AgentContext, tx: Tx, text: ShortLinkText): Promise<void> {
   const link = parse(text);
   if (link.mode === 'invitation') await deleteInvLink(ctx, tx, link);

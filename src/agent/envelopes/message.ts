@@ -124,6 +124,7 @@ function writeAMessage(w: Writer, m: AMessage): void {
   }
 }
 
+/** Always the same bytes for one message: it is encrypted anew at each delivery attempt (30-agent.md, section 7.2). */
 export function encodeAMessage(m: AMessage): Uint8Array {
   return encode((w) => writeAMessage(w, m));
 }

@@ -5,6 +5,7 @@ export interface Job {
   readonly id: number;
 }
 
+/** Where a worker gets jobs from, and how it does them. */
 export interface LanesOptions<J extends Job> {
   readonly clock: Clock;
   readonly logger: Logger;

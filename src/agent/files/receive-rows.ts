@@ -132,6 +132,7 @@ export async function nextToDecrypt(tx: Tx, since: number, limit: number): Promi
   return rows;
 }
 
+/** A download, or the redirect that tells what to download for another one. Gives the row id. */
 export async function insertRcvFile(tx: Tx, row: Omit<RcvFileRow, 'id' | 'deleted'>): Promise<number> {
   const columns = Object.keys(row);
   const { rows } = await tx.execute<{ id: number }>(
@@ -143,6 +144,7 @@ export async function insertRcvFile(tx: Tx, row: Omit<RcvFileRow, 'id' | 'delete
   return id;
 }
 
+/** The chunks of a description; replicas are numbered from 1 in its order. */
 export async function insertRcvChunks(tx: Tx, rcvFileId: number, chunks: readonly FileChunk[]): Promise<void> {
   for (const chunk of chunks) {
     const { rows } = await tx.execute<{ id: number }>(
@@ -186,6 +188,7 @@ export async function forgetRcvChunk(tx: Tx, chunkId: number): Promise<void> {
   await tx.execute('UPDATE xftp_rcv_chunks SET received = 0 WHERE id = ?', [chunkId]);
 }
 
+/** `status` is one of those that `XftpRcvFilesTable` lists. */
 export async function setRcvStatus(tx: Tx, id: number, status: string): Promise<void> {
   await tx.execute('UPDATE xftp_rcv_files SET status = ? WHERE id = ?', [status, id]);
 }

@@ -33,6 +33,7 @@ interface DeleteRow {
   readonly retries: number;
 }
 
+/** Records to delete on a server, those that failed less often first; those until `since` (ms) are given up. */
 export async function nextToDelete(
   tx: Tx,
   userId: UserId,

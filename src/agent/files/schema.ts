@@ -27,6 +27,7 @@ export interface XftpRcvFilesTable {
   created_at: number;
 }
 
+/** A chunk to download. What came of it is a file in the folder of the download. */
 export interface XftpRcvChunksTable {
   id: Generated<number>;
   rcv_file_id: number;
@@ -39,6 +40,7 @@ export interface XftpRcvChunksTable {
   retries: Generated<number>;
 }
 
+/** Where a chunk can be had, and the key that its download is signed with. */
 export interface XftpRcvReplicasTable {
   chunk_id: number;
   replica_no: number;
@@ -47,6 +49,7 @@ export interface XftpRcvReplicasTable {
   replica_key: Uint8Array;
 }
 
+/** An upload: of a file, or of a description. */
 export interface XftpSndFilesTable {
   id: Generated<number>;
   file_id: string;
@@ -71,6 +74,7 @@ export interface XftpSndFilesTable {
   created_at: number;
 }
 
+/** A piece of the encrypted file, and the one record that holds it on a server. */
 export interface XftpSndChunksTable {
   id: Generated<number>;
   snd_file_id: number;
@@ -86,6 +90,7 @@ export interface XftpSndChunksTable {
   retries: Generated<number>;
 }
 
+/** Ids and keys for downloads: the n-th row of a chunk is for recipient n. */
 export interface XftpSndRecipientsTable {
   id: Generated<number>;
   chunk_id: number;
@@ -93,6 +98,7 @@ export interface XftpSndRecipientsTable {
   replica_key: Uint8Array;
 }
 
+/** A record that is to be deleted on its server; given up after 2 days. */
 export interface XftpDeletedReplicasTable {
   id: Generated<number>;
   user_id: number;

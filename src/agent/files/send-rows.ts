@@ -144,6 +144,7 @@ export async function liveSndFile(tx: Tx, id: number): Promise<SndFileRow | unde
     : row;
 }
 
+/** Stored before anything is encrypted: after a crash an upload begins again with its row. */
 export async function insertSndFile(tx: Tx, row: Omit<SndFileRow, 'id' | 'deleted'>): Promise<void> {
   const columns = Object.keys(row);
   await tx.execute(
@@ -152,6 +153,7 @@ export async function insertSndFile(tx: Tx, row: Omit<SndFileRow, 'id' | 'delete
   );
 }
 
+/** `status` is one of those that `XftpSndFilesTable` lists. */
 export async function setSndStatus(tx: Tx, id: number, status: string): Promise<void> {
   await tx.execute('UPDATE xftp_snd_files SET status = ? WHERE id = ?', [status, id]);
 }
@@ -167,6 +169,7 @@ export async function insertSndChunks(tx: Tx, id: number, encrypted: EncryptedFi
   }
 }
 
+/** The ids that the server gave to the keys, in their order; more may follow for the same chunk. */
 export async function insertRecipients(
   tx: Tx,
   chunkId: number,
@@ -192,6 +195,7 @@ export async function moveChunk(tx: Tx, job: SndChunkJob, now: number): Promise<
   );
 }
 
+/** What is to be deleted on a server; the caller wakes the worker. `now` in ms. */
 export async function insertDeletedReplica(
   tx: Tx,
   userId: UserId,

@@ -69,6 +69,7 @@ export interface FileHandler {
   fileEvent(tx: Tx, event: FileEvent): Promise<void>;
 }
 
+/** What the file agent shares with the agent, and where it works. */
 export interface FileAgentOptions {
   readonly store: Store;
   readonly clock: Clock;
@@ -83,6 +84,7 @@ export interface FileAgentOptions {
   readonly lanes?: number;
 }
 
+/** An upload (40-xftp, section 5.4). */
 export interface SendFileParams {
   readonly userId: UserId;
   /** An absolute path; with `cryptoArgs` a local encrypted file. Must stay until SFDONE or SFERR. */
@@ -91,6 +93,7 @@ export interface SendFileParams {
   readonly numRecipients: number;
 }
 
+/** A download (40-xftp, section 5.5). */
 export interface ReceiveFileParams {
   readonly userId: UserId;
   readonly description: FileDescription;

@@ -118,6 +118,7 @@ export function writeConnectionRequest(w: Writer, request: ConnectionRequest): v
   if (request.mode === 'invitation') writeE2EParamsUri(w, request.e2e);
 }
 
+/** Reads what {@link writeConnectionRequest} writes (30-agent.md, section 4.4). @throws DecodeError */
 export function readConnectionRequest(r: Reader): ConnectionRequest {
   const tag = r.char('connReq');
   if (tag !== 'I' && tag !== 'C') throw r.error('connReq', 'not I or C');

@@ -96,6 +96,7 @@ export function ownUserLinkData(mode: UserLinkData['mode'], userData: Uint8Array
   return { mode, agentVersions, direct: true, owners: [], relays: [], userData };
 }
 
+/** Not signed yet. The length of `userData` is not checked here: see {@link maxUserLinkData}. */
 export function encodeUserLinkData(data: UserLinkData): Uint8Array {
   return encode((w) => {
     w.char(data.mode === 'invitation' ? 'I' : 'C');
@@ -107,6 +108,7 @@ export function encodeUserLinkData(data: UserLinkData): Uint8Array {
   }, 14_000);
 }
 
+/** Bytes after the known fields are ignored: newer clients may add some. @throws DecodeError */
 export function decodeUserLinkData(bytes: Uint8Array): UserLinkData {
   return decodePrefix(bytes, (r) => {
     const tag = r.char('userLinkData');

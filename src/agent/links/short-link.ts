@@ -120,6 +120,7 @@ export function writeShortLink(w: Writer, link: ShortLink): void {
   }
 }
 
+/** Of any type, relays too. @throws DecodeError */
 export function readShortLink(r: Reader): ShortLink {
   const tag = r.char('shortLink');
   if (tag === 'I') {

@@ -104,6 +104,7 @@ export async function switchConnection(ctx: AgentContext, connId: ConnId): Promi
   });
 }
 
+/** Step 1; a worker does step 2. @throws AgentError `CMD PROHIBITED` */
 export async function switchConnectionAsync(ctx: AgentContext, tx: Tx, corrId: string, connId: ConnId): Promise<void> {
   await beginSwitch(ctx, tx, connId);
   await ctx.commands.enqueue(tx, { connId, serverId: undefined }, corrId, { tag: 'SWCH' });

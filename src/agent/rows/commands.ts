@@ -23,6 +23,7 @@ export type Command =
   | { readonly tag: 'QDELETE'; readonly rcvQueueId: number }
   | { readonly tag: 'DELETE_RCV_QUEUE'; readonly rcvQueueId: number };
 
+/** A stored command. `corrId` is empty when the agent itself gave it. */
 export interface CommandRow {
   readonly id: number;
   readonly connId: ConnId;
@@ -37,6 +38,7 @@ export interface CommandKey {
   readonly serverId: number | undefined;
 }
 
+/** It runs after the earlier ones of its key; `CommandWorkers` wakes the worker with the commit. */
 export async function insertCommand(
   tx: Tx,
   key: CommandKey,
@@ -81,6 +83,7 @@ export async function nextCommand(tx: Tx, key: CommandKey): Promise<CommandRow |
   };
 }
 
+/** Keys with something to do, for the start. */
 export async function commandKeys(tx: Tx): Promise<CommandKey[]> {
   const rows = await tx.db
     .selectFrom('agent_commands')
@@ -91,6 +94,7 @@ export async function commandKeys(tx: Tx): Promise<CommandKey[]> {
   return rows.map((r) => ({ connId: r.conn_id, serverId: r.server_id ?? undefined }));
 }
 
+/** In the transaction that stores what the command did: it is neither lost nor done twice. */
 export async function deleteCommand(tx: Tx, id: number): Promise<void> {
   await tx.db.deleteFrom('agent_commands').where('id', '=', id).execute();
 }

@@ -149,6 +149,7 @@ export async function loadConn(rows: ConnRows, tx: Tx, connId: ConnId): Promise<
   return conn;
 }
 
+/** A connection before its first queue. */
 export interface NewConn {
   readonly connId: ConnId;
   readonly userId: UserId;
@@ -157,6 +158,7 @@ export interface NewConn {
   readonly pqSupport: boolean;
 }
 
+/** Of type `new` (section 3.2). The object is in the cache from now on, unless the transaction is rolled back. */
 export async function insertConn(rows: ConnRows, tx: Tx, c: NewConn): Promise<Conn> {
   const empty = new Uint8Array();
   await tx.db
@@ -256,6 +258,7 @@ export async function addRcvQueue(rows: ConnRows, tx: Tx, conn: Conn, q: NewRcvQ
   return rq;
 }
 
+/** Adds a send queue to the connection and its rows. */
 export async function addSndQueue(rows: ConnRows, tx: Tx, conn: Conn, q: NewSndQueue): Promise<SndQueue> {
   rows.cache.changed(tx, conn.connId);
   const sq = await insertSndQueue(tx, rows.servers, conn.connId, q);
@@ -263,6 +266,7 @@ export async function addSndQueue(rows: ConnRows, tx: Tx, conn: Conn, q: NewSndQ
   return sq;
 }
 
+/** With what it had still to deliver (T10, T11); the caller ends its worker. */
 export async function deleteSndQueue(rows: ConnRows, tx: Tx, conn: Conn, id: number): Promise<void> {
   rows.cache.changed(tx, conn.connId);
   conn.sndQueues = conn.sndQueues.filter((q) => q.id !== id);
@@ -270,6 +274,7 @@ export async function deleteSndQueue(rows: ConnRows, tx: Tx, conn: Conn, id: num
   await tx.db.deleteFrom('agent_snd_queues').where('id', '=', id).execute();
 }
 
+/** The queue is gone on its server, or given up. The connection need not be loaded. */
 export async function deleteRcvQueue(rows: ConnRows, tx: Tx, connId: ConnId, id: number): Promise<void> {
   const conn = rows.cache.get(connId);
   if (conn !== undefined) {

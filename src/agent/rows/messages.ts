@@ -116,15 +116,18 @@ const markSent = prepare<{ connId: ConnId; internalId: number }>((db, p) =>
 const deleteOrphanBody =
   'DELETE FROM agent_snd_bodies WHERE id = ? AND NOT EXISTS (SELECT 1 FROM agent_snd_messages WHERE body_id = ?)';
 
+/** T7. Without deliveries nobody sends it. The body is in `body`, or shared in `bodyId`. */
 export async function insertSndMessage(tx: Tx, values: MessageValues): Promise<void> {
   await insertMessage.run(tx, values);
 }
 
+/** A body that messages share: its id. {@link deleteDelivery} deletes it with the last of them. */
 export async function insertBody(tx: Tx, body: Uint8Array): Promise<number> {
   const { id } = await tx.db.insertInto('agent_snd_bodies').values({ body }).returning('id').executeTakeFirstOrThrow();
   return id;
 }
 
+/** The message waits in this send queue now. */
 export async function insertDelivery(tx: Tx, connId: ConnId, queueId: number, internalId: number): Promise<void> {
   await insertDeliveryRow.run(tx, { queueId, internalId, connId });
 }
@@ -243,6 +246,7 @@ export async function failDelivery(tx: Tx, queueId: number, internalId: number):
     .execute();
 }
 
+/** Whether a send queue of the connection has something to deliver; failed deliveries do not count. */
 export async function hasPendingDeliveries(tx: Tx, connId: ConnId): Promise<boolean> {
   const row = await tx.db
     .selectFrom('agent_snd_queues as q')
@@ -314,11 +318,12 @@ const findHash = prepare<{ connId: ConnId; hash: Uint8Array }, { created_at: num
     .where('hash', '=', p('hash')),
 );
 
-/** Remembers the ciphertext of a processed message, to recognise its repetition. */
+/** Remembers what was processed, to recognise its repetition: a hash of the ciphertext, or the relay's id of a request. */
 export async function rememberHash(tx: Tx, connId: ConnId, hash: Uint8Array, now: number): Promise<void> {
   await insertHash.run(tx, { connId, hash, now });
 }
 
+/** Whether {@link rememberHash} got it within 21 days. */
 export async function isKnownHash(tx: Tx, connId: ConnId, hash: Uint8Array): Promise<boolean> {
   return (await findHash.first(tx, { connId, hash })) !== undefined;
 }

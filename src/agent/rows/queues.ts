@@ -133,6 +133,7 @@ export async function loadRcvQueues(tx: Tx, servers: Servers, connId: ConnId): P
   return queues;
 }
 
+/** Receive queues that are marked deleted and still to be deleted on their servers. */
 export async function loadDeletedRcvQueues(tx: Tx, servers: Servers, connId: ConnId): Promise<RcvQueue[]> {
   const queues: RcvQueue[] = [];
   for (const row of await deletedRcvOfConn.all(tx, { connId })) queues.push(await toRcvQueue(tx, servers, row));
@@ -145,6 +146,7 @@ export async function loadRcvQueue(tx: Tx, servers: Servers, id: number): Promis
   return row === undefined ? undefined : toRcvQueue(tx, servers, row);
 }
 
+/** The send queues of a connection; unordered. */
 export async function loadSndQueues(tx: Tx, servers: Servers, connId: ConnId): Promise<SndQueue[]> {
   const queues: SndQueue[] = [];
   for (const row of await sndOfConn.all(tx, { connId })) {
@@ -183,6 +185,7 @@ export interface NewRcvQueue {
   readonly link?: LinkCreds | undefined;
 }
 
+/** With status `new`; the secret of the end-to-end layer comes with the confirmation ({@link updateRcvQueue}). */
 export async function insertRcvQueue(tx: Tx, servers: Servers, connId: ConnId, q: NewRcvQueue): Promise<RcvQueue> {
   const serverId = await servers.id(tx, q.server);
   const { id } = await tx.db
@@ -244,6 +247,7 @@ export interface NewSndQueue {
   readonly clientVersion: SmpClientVersion;
 }
 
+/** Before anything is sent with its keys (T1), so that a second attempt uses the same. */
 export async function insertSndQueue(tx: Tx, servers: Servers, connId: ConnId, q: NewSndQueue): Promise<SndQueue> {
   const serverId = await servers.id(tx, q.server);
   const { id } = await tx.db
@@ -302,6 +306,7 @@ export async function updateRcvQueue(tx: Tx, q: RcvQueue, secret?: Uint8Array): 
     .execute();
 }
 
+/** Writes the fields of a send queue that change: keys do not. */
 export async function updateSndQueue(tx: Tx, q: SndQueue): Promise<void> {
   await tx.db
     .updateTable('agent_snd_queues')

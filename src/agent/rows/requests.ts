@@ -21,6 +21,7 @@ export interface Confirmation {
   readonly ownInfo: Uint8Array | undefined;
 }
 
+/** T4: what came with CONF and is needed when it is allowed. */
 export async function insertConfirmation(
   tx: Tx,
   c: {
@@ -65,10 +66,12 @@ export async function findConfirmation(tx: Tx, connId: ConnId, id?: string): Pro
   };
 }
 
+/** T6: `ownInfo` goes to the peer with our confirmation. */
 export async function acceptConfirmation(tx: Tx, id: string, ownInfo: Uint8Array): Promise<void> {
   await tx.db.updateTable('agent_confirmations').set({ accepted: 1, own_info: ownInfo }).where('id', '=', id).execute();
 }
 
+/** Our own confirmation is delivered: they are of no more use (section 7.3). */
 export async function deleteConfirmations(tx: Tx, connId: ConnId): Promise<void> {
   await tx.db.deleteFrom('agent_confirmations').where('conn_id', '=', connId).execute();
 }
@@ -81,6 +84,7 @@ export interface Invitation {
   readonly accepted: boolean;
 }
 
+/** `link` is the requester's invitation as text: accepting means joining it. */
 export async function insertInvitation(
   tx: Tx,
   i: {
@@ -119,6 +123,7 @@ export async function openInvitation(tx: Tx, id: string, context: string): Promi
   return { id: row.id, contactConnId: row.contact_conn_id ?? undefined, link: row.link, accepted: false };
 }
 
+/** False when the join failed: the request can be answered again then. */
 export async function setInvitationAccepted(
   tx: Tx,
   id: string,
@@ -132,6 +137,7 @@ export async function setInvitationAccepted(
     .execute();
 }
 
+/** False when there is none. */
 export async function deleteInvitation(tx: Tx, id: string): Promise<boolean> {
   const result = await tx.db.deleteFrom('agent_invitations').where('id', '=', id).executeTakeFirst();
   return Number(result.numDeletedRows) > 0;

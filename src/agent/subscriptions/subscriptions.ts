@@ -29,6 +29,7 @@ export interface SubscribedQueue {
   readonly queueId: number;
 }
 
+/** `entity` is the connection: it only counts in session mode `entity`. */
 export function subscribedQueue(userId: UserId, rq: RcvQueue): SubscribedQueue {
   return {
     userId,

@@ -94,11 +94,13 @@ export interface SimpleNetworkConfig {
   readonly logTLSErrors: boolean;
 }
 
+/** `storage`: for new queues and files. `proxy`: for messages to other servers. */
 export interface ServerRoles {
   readonly storage: boolean;
   readonly proxy: boolean;
 }
 
+/** One operator of `/operators`; roles that are not given are both on. */
 export interface ServerOperatorRoles {
   readonly operatorId: number;
   readonly enabled: boolean;
@@ -106,6 +108,7 @@ export interface ServerOperatorRoles {
   readonly xftpRoles: ServerRoles;
 }
 
+/** `/set file paths`. Folders for assets and remote hosts belong to other programs and are not used. */
 export interface AppFilePaths {
   readonly appFilesFolder: string;
   readonly appTempFolder: string;
@@ -306,6 +309,7 @@ interface ChatCommands {
   APIReorderChatTags: { tagIds: readonly number[] };
 }
 
+/** A label for chats: it stays on this side. */
 export interface ChatTagData {
   readonly emoji?: string | undefined;
   readonly text: string;

@@ -16,6 +16,7 @@ export interface Delivery {
 /** What a handler's work came to: `again` is for what was interrupted by the loss of the connection or the stop of the bot. */
 export type Outcome = 'done' | 'again';
 
+/** How events are handled, and what is kept so that none is lost by a restart. */
 export interface DispatcherOptions {
   readonly handle: (delivery: Delivery) => Promise<Outcome>;
   readonly state: StateStore;

@@ -11,6 +11,7 @@ export type BotDbOpts = DbConfig & {
   readonly queueSize?: number;
 };
 
+/** What `run` sets up (70-bot-api.md 10). Switches are on by default, except `allowFiles` and `logNetwork`. */
 export interface BotOptions {
   readonly createAddress?: boolean;
   readonly updateAddress?: boolean;
@@ -26,6 +27,7 @@ export interface BotOptions {
 export type OnMessage = (chatItem: AChatItem, content: MsgContent, chat: ChatApi) => void | Promise<void>;
 export type OnCommand = (chatItem: AChatItem, command: util.BotCommand, chat: ChatApi) => void | Promise<void>;
 
+/** A bot for `run`. The handler for `''` gets commands that have none of their own. */
 export interface BotConfig {
   readonly profile: Profile;
   readonly dbOpts: BotDbOpts;

@@ -11,6 +11,7 @@ export const MigrationConfirmation = {
 } as const;
 export type MigrationConfirmation = (typeof MigrationConfirmation)[keyof typeof MigrationConfirmation];
 
+/** An empty key is no encryption. */
 export interface SqliteDbConfig {
   readonly type: 'sqlite';
   /** Prefix of the database file. */
@@ -18,6 +19,7 @@ export interface SqliteDbConfig {
   readonly encryptionKey?: string | undefined;
 }
 
+/** An empty prefix is no schema of its own. */
 export interface PostgresDbConfig {
   readonly type: 'postgres';
   readonly schemaPrefix?: string | undefined;

@@ -63,6 +63,7 @@ export function contactAddressStr(link: CreatedConnLink): string {
   return linkText(link);
 }
 
+/** The settings of an address, with its reply as `welcomeMessage`. */
 export function botAddressSettings({ addressSettings }: UserContactLink): BotAddressSettings {
   const { autoAccept, autoReply, businessAddress } = addressSettings;
   return { autoAccept: autoAccept !== undefined, welcomeMessage: autoReply, businessAddress };
@@ -97,6 +98,7 @@ export function ciBotCommand(item: ChatItem): BotCommand | undefined {
   return text === undefined ? undefined : botCommand(text);
 }
 
+/** The emoji; for reactions of later versions their type. */
 export function reactionText({ chatReaction }: ACIReaction): string {
   const { reaction } = chatReaction;
   return reaction.type === 'emoji' ? String(reaction.emoji) : String(reaction.type);

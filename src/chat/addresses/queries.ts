@@ -18,6 +18,7 @@ export function addressSettingsOf(row: AddressRow): AddressSettings {
   };
 }
 
+/** `connReqContact` repeats the link for old clients: the short one if there is one. */
 export function addressView(row: AddressRow): UserContactLink {
   return {
     userContactLinkId: row.user_contact_link_id,

@@ -19,6 +19,7 @@ function selectRequests(tx: Tx, userId: number) {
     .where('contact_requests.user_id', '=', userId);
 }
 
+/** The request, if it is one to this user. */
 export async function findRequest(tx: Tx, userId: number, contactRequestId: number): Promise<RequestRow | undefined> {
   return selectRequests(tx, userId)
     .where('contact_requests.contact_request_id', '=', contactRequestId)
@@ -32,6 +33,7 @@ export async function getRequest(tx: Tx, user: User, contactRequestId: number): 
   return row;
 }
 
+/** An earlier request with the same id, which a repeated one changes (50, section 2.8). */
 export async function requestByXContactId(tx: Tx, userId: number, id: string): Promise<RequestRow | undefined> {
   return selectRequests(tx, userId).where('contact_requests.xcontact_id', '=', id).executeTakeFirst();
 }
@@ -48,6 +50,7 @@ export async function requestIdByName(tx: Tx, user: User, contactName: string): 
   return row.contact_request_id;
 }
 
+/** With the profile as it travelled, without local id and alias. */
 export function requestView(row: RequestRow): UserContactRequest {
   const profile = localProfileView(row);
   return {

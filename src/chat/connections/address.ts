@@ -25,6 +25,7 @@ export type PreparedChat =
       readonly stored: (tx: Tx, connection: ConnectionRow) => Promise<void>;
     };
 
+/** What {@link requestContact} sends. A `message` is for contact addresses alone: group links refuse it. */
 export interface ContactRequestParams {
   readonly incognito: boolean;
   readonly link: Extract<KnownLink, { form: 'full' }>;

@@ -52,6 +52,7 @@ const knownConnections = new WeakMap<
 >();
 const maxKnownConnections = 2000;
 
+/** The connection, if it is one of this user; `connectionNotFoundById`. */
 export async function connectionById(tx: Tx, userId: number, connId: number): Promise<ConnectionRow> {
   const row = await findConnectionById(tx, userId, connId);
   if (row === undefined) throw storeFailure({ type: 'connectionNotFoundById', connId });
@@ -93,6 +94,7 @@ export function activeConnection(rows: readonly ConnectionRow[]): ConnectionRow 
   return best;
 }
 
+/** The record of a connection of the agent, so that its events find what they are about. */
 export async function insertConnection(
   tx: Tx,
   values: Omit<Insertable<ConnectionsTable>, 'created_at' | 'updated_at' | 'conn_status'> & {
@@ -107,6 +109,7 @@ export async function insertConnection(
     .executeTakeFirstOrThrow();
 }
 
+/** With `ready` the one-time link is forgotten too (50, section 2.1). */
 export async function updateConnectionStatus(tx: Tx, connId: number, status: ConnStatus, now: number): Promise<void> {
   await setStatus.run(tx, { connId, status, now });
   // A one-time link is of no use once the connection stands.
@@ -120,6 +123,7 @@ export async function updateConnectionStatus(tx: Tx, connId: number, status: Con
   }
 }
 
+/** The row as it then is; an error when there is none. */
 export async function updateConnection(
   tx: Tx,
   connId: number,

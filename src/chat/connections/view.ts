@@ -11,6 +11,7 @@ export function agentIdView(id: string): string {
   return base64url(utf8Bytes(id));
 }
 
+/** The security code is only shown once it was verified. */
 export function connectionView(row: ConnectionRow): Connection {
   return {
     connId: row.connection_id,

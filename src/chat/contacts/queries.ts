@@ -175,6 +175,7 @@ export async function insertContactRow(
   return row.contact_id;
 }
 
+/** `updatedAt` changes with every call. */
 export async function updateContactRow(
   tx: Tx,
   contactId: number,
@@ -188,10 +189,12 @@ export async function updateContactRow(
     .execute();
 }
 
+/** `deleted`: by the contact; `deletedByUser`: here (50, section 2.1). */
 export async function setContactStatus(tx: Tx, contactId: number, status: ContactStatus, now: number): Promise<void> {
   await updateContactRow(tx, contactId, { contact_status: status }, now);
 }
 
+/** Preferences for this contact alone (50, section 3.3); telling the contact is the caller's business. */
 export async function setContactOverrides(
   tx: Tx,
   contactId: number,

@@ -23,6 +23,7 @@ export type ContactRow = Selectable<ContactsTable>;
 /** A contact with its profile, and the number of its chat tags. */
 export type ContactWithProfile = ContactRow & Omit<ProfileColumns, 'contact_profile_id'> & { readonly tags: number };
 
+/** `mergedPreferences` are computed here, not stored (50, sections 2.1 and 3.3). */
 export function contactView(
   user: User,
   row: ContactWithProfile,

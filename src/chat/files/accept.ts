@@ -15,6 +15,7 @@ import { absolutePath } from './names.js';
 import { findFile, type ReceivedFile, receivedFile, receivedFileById, updateFile, updateRcvFile } from './rows.js';
 import { cryptoArgsOf, itemOfFile } from './view.js';
 
+/** Parameters of `/freceive` (40-xftp, section 8.4). */
 export interface AcceptOptions {
   /** The user agrees that the servers of the file learn our IP address. */
   readonly approvedRelays: boolean;

@@ -64,6 +64,7 @@ export async function inspectFile(ctx: ChatContext, source: CryptoFile): Promise
   return { source, fileName: path.basename(file.filePath), fileSize };
 }
 
+/** A relative path is one in the files folder. Folders do not count. */
 export async function fileExists(ctx: ChatContext, source: CryptoFile): Promise<boolean> {
   const found = await stat(absolutePath(ctx.state.filesFolder, source.filePath)).catch(() => undefined);
   return found?.isFile() === true;

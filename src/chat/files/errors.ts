@@ -12,6 +12,7 @@ function shown(value: unknown): string {
   return `${name} {${entries.map(([k, v]) => `${k} = ${shown(v)}`).join(', ')}}`.trimStart();
 }
 
+/** The error as the official program prints it, for texts of events. */
 export function agentErrorText(error: AgentErrorJson): string {
   return shown(error);
 }

@@ -74,6 +74,7 @@ export const filesOfItem = (tx: Tx, itemId: number): Promise<FileRow[]> => byIte
 export const sndFileOfMessage = (tx: Tx, connId: number, agentMsgId: number): Promise<SndFileRow | undefined> =>
   sndByMessage.first(tx, { connId, agentMsgId });
 
+/** `id` as the row of a transfer has it: null when there is no description. */
 export async function findDescription(tx: Tx, id: number | null): Promise<DescriptionRow | undefined> {
   return id === null ? undefined : descriptionById.first(tx, { id });
 }
@@ -84,6 +85,7 @@ export async function receivedFile(tx: Tx, file: FileRow): Promise<ReceivedFile 
   return rcv === undefined ? undefined : { file, rcv, description: await findDescription(tx, rcv.file_descr_id) };
 }
 
+/** As {@link receivedFile}; undefined also when there is no such file. */
 export async function receivedFileById(tx: Tx, fileId: number): Promise<ReceivedFile | undefined> {
   const file = await findFile(tx, fileId);
   return file === undefined ? undefined : receivedFile(tx, file);
@@ -108,6 +110,7 @@ export const filesOfGroup = (
   sharedMsgId: string,
 ): Promise<(FileRow & { readonly author: number | null })[]> => groupByShared.all(tx, { groupId, sharedMsgId });
 
+/** What files of both directions have in common; transfers have rows of their own. */
 export async function insertFile(
   tx: Tx,
   user: User,
@@ -121,6 +124,7 @@ export async function insertFile(
     .executeTakeFirstOrThrow();
 }
 
+/** The row as it then is; an error when there is none. */
 export async function updateFile(
   tx: Tx,
   fileId: number,
@@ -135,10 +139,12 @@ export async function updateFile(
     .executeTakeFirstOrThrow();
 }
 
+/** Makes a file one that we receive. */
 export async function insertRcvFile(tx: Tx, values: Insertable<RcvFilesTable>): Promise<RcvFileRow> {
   return tx.db.insertInto('rcv_files').values(values).returningAll().executeTakeFirstOrThrow();
 }
 
+/** The row as it then is; an error when there is none. */
 export async function updateRcvFile(
   tx: Tx,
   fileId: number,
@@ -153,6 +159,7 @@ export async function updateRcvFile(
     .executeTakeFirstOrThrow();
 }
 
+/** The transfer to one recipient. */
 export async function updateSndFile(
   tx: Tx,
   sndFileId: number,
@@ -181,6 +188,7 @@ export async function insertDescription(tx: Tx, user: User, text: string, now: n
     .executeTakeFirstOrThrow();
 }
 
+/** The row as it then is; an error when there is none. */
 export async function updateDescription(
   tx: Tx,
   id: number,

@@ -28,6 +28,7 @@ import type { DescriptionRow, FileRow, ReceivedFile, SndFileRow } from './rows.j
 const inlineMode = (text: string | null): InlineFileMode | undefined =>
   text === 'offer' || text === 'sent' ? text : undefined;
 
+/** Key and nonce of a file that is stored encrypted (40-xftp, section 8.8). */
 export function cryptoArgsOf(file: FileRow): CryptoFileArgs | undefined {
   const { file_crypto_key: fileKey, file_crypto_nonce: fileNonce } = file;
   return fileKey === null || fileNonce === null ? undefined : { fileKey, fileNonce };
@@ -45,6 +46,7 @@ export function fileView(file: FileRow): CIFile {
   };
 }
 
+/** A file that we send, as events show it (40-xftp, section 8.2). */
 export function fileMeta(file: FileRow): FileTransferMeta {
   return {
     fileId: file.file_id,
@@ -67,6 +69,7 @@ export function fileMeta(file: FileRow): FileTransferMeta {
   };
 }
 
+/** The parts of a description that came so far, joined. */
 export function descriptionView(row: DescriptionRow): RcvFileDescr {
   return {
     fileDescrId: row.file_descr_id,
@@ -76,6 +79,7 @@ export function descriptionView(row: DescriptionRow): RcvFileDescr {
   };
 }
 
+/** A file that we receive, as events show it (40-xftp, section 8.2). */
 export function rcvTransfer({ file, rcv, description }: ReceivedFile): RcvFileTransfer {
   return {
     fileId: file.file_id,

@@ -138,6 +138,7 @@ export async function hideBlocked(ctx: ChatContext, tx: Tx, stored: StoredConten
   return hide(ctx, tx, stored, from.blockedByAdmin ? 'blockedByAdmin' : 'blocked', ctx.clock.now());
 }
 
+/** Marks a stored item as hidden since `deletedTs` (ms); its content stays. */
 export async function hide(
   ctx: ChatContext,
   tx: Tx,

@@ -24,10 +24,12 @@ const introOf = prepare<{ re: number; to: number }, Intro>((db, p) =>
     .where('to_group_member_id', '=', p('to')),
 );
 
+/** The introduction of `re` to `to`; the other way round is another one (60, section 7.6). */
 export function findIntro(tx: Tx, re: number, to: number): Promise<Intro | undefined> {
   return introOf.first(tx, { re, to });
 }
 
+/** `new`, `sent`, `rcv`, `fwd`, `re-con`, `to-con` or `con` (60, section 7.6): their order is the caller's business. */
 export async function setIntroStatus(tx: Tx, introId: number, status: string, now: number): Promise<void> {
   await tx.db
     .updateTable('group_member_intros')
@@ -36,6 +38,7 @@ export async function setIntroStatus(tx: Tx, introId: number, status: string, no
     .execute();
 }
 
+/** The link that the new member made for the other one; status `rcv` until it is passed on. */
 export async function saveIntroInvitation(
   tx: Tx,
   introId: number,
@@ -134,6 +137,7 @@ const ordering: readonly ((m: GroupMember) => boolean)[] = [
   (m) => !isAdmin(m) && !hasImage(m),
 ];
 
+/** To all current members: the usual case, without review. */
 export async function introduceToAll(
   ctx: ChatContext,
   tx: Tx,

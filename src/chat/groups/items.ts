@@ -227,6 +227,7 @@ export function inHistory(scope: GroupScope | undefined, content: CIContent): bo
   return scope === undefined && message !== undefined && message.type !== 'report';
 }
 
+/** `showGroupAsSender`: shown as said by the group, not by a member. */
 export interface GroupServiceItem extends ServiceItem {
   readonly showGroupAsSender?: boolean | undefined;
   readonly createdByMsgId?: number | undefined;

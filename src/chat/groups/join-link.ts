@@ -218,10 +218,12 @@ async function preparedAnswered(
   };
 }
 
+/** `x.grp.link.inv` in a prepared group (60, section 7.5.3). */
 export function preparedInvited(ctx: ChatContext, tx: Tx, entity: MemberEntity, i: GroupLinkInvitation) {
   return preparedAnswered(ctx, tx, entity, invitation(i));
 }
 
+/** `x.grp.link.reject` in a prepared group (60, section 7.5.3): the membership becomes `rejected`. */
 export function preparedRejected(ctx: ChatContext, tx: Tx, entity: MemberEntity, r: GroupLinkRejection) {
   return preparedAnswered(ctx, tx, entity, rejection(r));
 }

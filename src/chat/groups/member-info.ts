@@ -19,6 +19,7 @@ export function memberInfo(m: GroupMember): MemberInfo {
   };
 }
 
+/** What a new member is told with an introduction: only blocks for all, not those of the user. */
 export function memberRestrictions(m: GroupMember): MemberRestrictions | undefined {
   return m.blockedByAdmin ? { restriction: 'blocked' } : undefined;
 }

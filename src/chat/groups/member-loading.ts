@@ -15,6 +15,7 @@ export interface MemberEntity {
   readonly connection: ConnectionRow;
 }
 
+/** All that an event on a member's connection needs. The member has this connection, even if there is a newer one. */
 export async function loadMember(tx: Tx, user: User, connection: ConnectionRow): Promise<MemberEntity> {
   if (connection.group_member_id === null) throw storeInternalFailure('connection without member');
   const stored = await getMemberById(tx, user, connection.group_member_id);
@@ -50,6 +51,7 @@ export async function withVersions(
   return { ...entity, member, connection };
 }
 
+/** The connection as events and errors about it name it. */
 export function memberConnectionEntity(e: MemberEntity): ConnectionEntity {
   return {
     type: 'rcvGroupMsgConnection',
@@ -64,6 +66,7 @@ export async function messageError(ctx: ChatContext, tx: Tx, user: User, errorMe
   await ctx.emit(tx, { type: 'messageError', user, severity: 'error', errorMessage });
 }
 
+/** As {@link messageError}, for what is ignored and need not be the peer's fault. */
 export async function messageWarning(ctx: ChatContext, tx: Tx, user: User, errorMessage: string): Promise<void> {
   await ctx.emit(tx, { type: 'messageError', user, severity: 'warning', errorMessage });
 }

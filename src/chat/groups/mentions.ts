@@ -77,10 +77,12 @@ export async function receivedMentions(
   return mentions;
 }
 
+/** Also kept in the item's row, so that items without mentions need no look-up. */
 export function hasMentions(mentions: Mentions): boolean {
   return Object.keys(mentions).length > 0;
 }
 
+/** By the id of the membership: names may have changed. */
 export function mentionsUser(group: GroupInfo, mentions: Mentions): boolean {
   return Object.values(mentions).some((m) => m.memberId === group.membership.memberId);
 }

@@ -24,6 +24,7 @@ const find = prepare<{ groupId: number; memberId: string; sharedMsgId: string },
     .where('shared_msg_id', '=', p('sharedMsgId')),
 );
 
+/** Kept until the message comes ({@link takeModeration}). `moderatedAt` and `now` in ms. */
 export async function storeModeration(
   tx: Tx,
   groupId: number,

@@ -43,6 +43,7 @@ export function fullGroupPreferences(p: GroupPreferences | undefined): FullGroup
   };
 }
 
+/** The feature is on, whatever role it may need. */
 export function featureAllowed(group: GroupInfo, feature: GroupFeature): boolean {
   return group.fullGroupPreferences[feature].enable === 'on';
 }

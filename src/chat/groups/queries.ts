@@ -255,14 +255,17 @@ const setStatus = prepare<{ id: number; status: GroupMemberStatus; now: number }
     .where('group_member_id', '=', p('id')),
 );
 
+/** The status alone: counters that depend on it are the caller's business (60, section 2.7). */
 export async function setMemberStatus(tx: Tx, id: number, status: GroupMemberStatus, now: number): Promise<void> {
   await setStatus.run(tx, { id, status, now });
 }
 
+/** The role alone: telling it is the caller's business. */
 export async function setMemberRole(tx: Tx, id: number, role: GroupMemberRole, now: number): Promise<void> {
   await updateMemberRow(tx, id, { member_role: role }, now);
 }
 
+/** `updatedAt` changes with every call. */
 export async function updateMemberRow(
   tx: Tx,
   id: number,
@@ -276,6 +279,7 @@ export async function updateMemberRow(
     .execute();
 }
 
+/** Without `now` the group's `updatedAt` stays as it is. */
 export async function updateGroupRow(
   tx: Tx,
   groupId: number,

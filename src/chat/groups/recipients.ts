@@ -22,6 +22,7 @@ export interface Recipient {
   readonly connection: RecipientConnection | undefined;
 }
 
+/** The latest connection of a member, and what decides whether it is used (60, section 5.4). */
 export interface RecipientConnection {
   readonly connectionId: number;
   readonly agentConnId: string;
@@ -102,6 +103,7 @@ export async function groupRecipients(tx: Tx, groupId: number): Promise<Recipien
   }));
 }
 
+/** A member that was read already, with its `activeConn` whatever its status. */
 export function recipientOf(m: GroupMember): Recipient {
   const c = m.activeConn;
   return {
@@ -129,6 +131,7 @@ export function memberVersion(m: GroupMember): number {
   return (m.activeConn?.peerChatVRange ?? m.memberChatVRange).maxVersion;
 }
 
+/** Whether a feature may be used with the member (60, section 1.4). */
 export function supports(m: GroupMember, version: ChatVersion): boolean {
   return memberVersion(m) >= version;
 }
@@ -157,6 +160,7 @@ export const forwardedEvents: ReadonlySet<string> = new Set([
   'x.grp.prefs',
 ]);
 
+/** Whether the inviting member may be left to pass it on (60, section 4.3). */
 export function isForwardable(event: JsonChatEvent): boolean {
   if (event.type === 'x.msg.new') return event.file?.fileInline === undefined;
   return forwardedEvents.has(event.type);

@@ -116,6 +116,7 @@ export type NewMemberIdentity =
     }
   | { readonly type: 'profile'; readonly profile: Profile };
 
+/** A member as it is first stored. Without `versions` it is taken for one of version 1. */
 export interface NewMember {
   readonly memberId: string;
   readonly role: GroupMemberRole;
@@ -132,6 +133,7 @@ export interface NewMember {
   readonly welcomeMsgId?: string | undefined;
 }
 
+/** Gives the local id. A contact keeps its local name, others get one of their own. */
 export async function insertMember(
   tx: Tx,
   userId: number,
@@ -176,6 +178,7 @@ function insertMemberProfile(tx: Tx, userId: number, profile: Profile, now: numb
   return insertProfile(tx, userId, { ...profile, peerType: undefined }, now);
 }
 
+/** The user in a new group; `incognitoProfileId` when under a random name. */
 export interface NewMembership {
   readonly memberId: string;
   readonly role: GroupMemberRole;
@@ -218,7 +221,7 @@ export async function insertMembership(
   return row.group_member_id;
 }
 
-/** A new id that no member of the group has. */
+/** A new id, random: no other member has it. */
 export function freshMemberId(ctx: ChatContext): string {
   return newMemberId(ctx.random);
 }

@@ -15,6 +15,7 @@ export function atLeast(role: GroupMemberRole, required: GroupMemberRole): boole
   return ranks[role] >= ranks[required];
 }
 
+/** `observer`, the lowest, when there is none. */
 export function highestRole(...roles: readonly GroupMemberRole[]): GroupMemberRole {
   return roles.reduce((a, b) => (ranks[b] > ranks[a] ? b : a), 'observer');
 }

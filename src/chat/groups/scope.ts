@@ -27,6 +27,7 @@ export async function withSupportChat(tx: Tx, member: GroupMember, now: number):
   return { ...member, supportChat: { chatTs: isoTime(now), unread: 0, memberAttention: 0, mentions: 0 } };
 }
 
+/** The user's own support chat, which is opened when it is not: `group` has the changed membership. */
 export async function ownScope(
   tx: Tx,
   group: GroupInfo,

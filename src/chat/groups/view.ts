@@ -45,6 +45,7 @@ export type MemberWithProfile = MemberRow &
 /** The support chat that something belongs to: the user's own, or that of a member. Main chat: undefined. */
 export type GroupScope = { readonly type: 'own' } | { readonly type: 'member'; readonly member: GroupMember };
 
+/** As it travels and as the API shows it (60, section 2.2). */
 export function groupProfileView(row: GroupProfileRow): GroupProfile {
   return {
     displayName: row.display_name,
@@ -58,6 +59,7 @@ export function groupProfileView(row: GroupProfileRow): GroupProfile {
   };
 }
 
+/** A group as the API shows it (60, section 2.1). `membership` is the user's member record. */
 export function groupView(row: GroupWithProfile, membership: GroupMember, chatTags: readonly number[]): GroupInfo {
   const groupProfile = groupProfileView(row);
   return {
@@ -108,6 +110,7 @@ function preparedGroupView(row: GroupRow): PreparedGroup | undefined {
   };
 }
 
+/** A member as the API shows it (60, section 2.3). `connection`: the latest one. */
 export function memberView(user: User, row: MemberWithProfile, connection: ConnectionRow | undefined): GroupMember {
   const own = row.member_category === 'user';
   return {
@@ -152,6 +155,7 @@ function invitedByView(user: User, invitedBy: number | null): InvitedBy {
   return invitedBy === user.userContactId ? { type: 'user' } : { type: 'contact', byContactId: invitedBy };
 }
 
+/** The main chat, or with `scope` a support chat (60, section 2.9). */
 export function groupChatInfo(groupInfo: GroupInfo, scope?: GroupScope | undefined): ChatInfo {
   if (scope === undefined) return { type: 'group', groupInfo };
   return {
@@ -163,6 +167,7 @@ export function groupChatInfo(groupInfo: GroupInfo, scope?: GroupScope | undefin
 
 export type GroupLinkRow = Selectable<UserContactLinksTable>;
 
+/** The link of a group as the API shows it; without a role who joins becomes `member`. */
 export function groupLinkView(row: GroupLinkRow): GroupLink {
   return {
     userContactLinkId: row.user_contact_link_id,

@@ -24,6 +24,7 @@ const directByShared = prepare<{ contactId: number; sharedMsgId: string }, ItemR
     .where('shared_msg_id', '=', p('sharedMsgId')),
 );
 
+/** An item of any chat and any user. */
 export function findItem(tx: Tx, itemId: number): Promise<ItemRow | undefined> {
   return itemById.first(tx, { itemId });
 }
@@ -96,6 +97,7 @@ export async function insertItemRow(tx: Tx, row: NewItemRow): Promise<ItemRow> {
   return { ...row, chat_item_id: inserted.chat_item_id };
 }
 
+/** The item as it then is. `updated_at` only changes when `values` has it. */
 export async function updateItemRow(tx: Tx, itemId: number, values: Updateable<ChatItemsTable>): Promise<ItemRow> {
   return tx.db
     .updateTable('chat_items')

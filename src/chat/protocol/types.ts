@@ -30,6 +30,7 @@ export interface MsgRef {
   readonly memberId?: MemberId | undefined;
 }
 
+/** A quote brings the quoted content along: the receiver may not have it (50-chat-messages.md 1.12). */
 export interface QuotedMsg {
   readonly msgRef: MsgRef;
   readonly content: MsgContent;
@@ -57,11 +58,13 @@ export interface MsgContainer {
   readonly scope?: MsgScope | undefined;
 }
 
+/** A member as invitations name it (60-groups.md 4.1). */
 export interface MemberIdRole {
   readonly memberId: MemberId;
   readonly memberRole: GroupMemberRole;
 }
 
+/** Of `x.grp.inv`, to a contact. `groupLinkId` answers a join by link of the oldest kind (60-groups.md 7.5.5). */
 export interface GroupInvitation {
   readonly fromMember: MemberIdRole;
   readonly invitedMember: MemberIdRole;
@@ -75,6 +78,7 @@ export interface GroupInvitation {
 
 export type GroupAcceptance = 'accepted' | 'pending' | 'pending_review';
 
+/** Of `x.grp.link.inv`, the answer to a join by link. Without `accepted` (hosts before version 15) it lets in. */
 export interface GroupLinkInvitation {
   readonly fromMember: MemberIdRole;
   readonly fromMemberName: string;
@@ -85,6 +89,7 @@ export interface GroupLinkInvitation {
   readonly groupSize?: number | undefined;
 }
 
+/** Of `x.grp.link.reject`, from version 14 on: the host refuses (60-groups.md 7.5.3). */
 export interface GroupLinkRejection {
   readonly fromMember: MemberIdRole;
   readonly invitedMember: MemberIdRole;
@@ -93,6 +98,7 @@ export interface GroupLinkRejection {
   readonly rejectionReason: string;
 }
 
+/** A member as others are told of it (60-groups.md 4.1). `v` is absent when the teller has no connection to it. */
 export interface MemberInfo {
   readonly memberId: MemberId;
   readonly memberRole: GroupMemberRole;
@@ -112,11 +118,13 @@ export interface MemberRestrictions {
   readonly restriction: string;
 }
 
+/** What a caller offers or accepts (50-chat-messages.md 1.11, 6.9). */
 export interface CallType {
   readonly media: 'audio' | 'video';
   readonly capabilities: { readonly encryption: boolean };
 }
 
+/** WebRTC data of a caller: opaque here. */
 export interface WebRtcSession {
   readonly rtcSession: string;
   readonly rtcIceCandidates: string;

@@ -38,6 +38,7 @@ function storedPreferences(json: string | null): Preferences | undefined {
   return json === null ? undefined : (JSON.parse(json) as Preferences);
 }
 
+/** With the local id and alias. A kind of peer that we do not know is left out. */
 export function localProfileView(row: ProfileColumns): LocalProfile {
   return {
     profileId: row.contact_profile_id,

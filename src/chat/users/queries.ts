@@ -168,6 +168,7 @@ export interface UserSettings {
   readonly user_member_profile_updated_at?: number;
 }
 
+/** The user as it then is. `keepSettings`: the active user goes on being shown as before, see {@link UserCache}. */
 export async function updateUser(
   tx: Tx,
   cache: UserCache,
@@ -208,6 +209,7 @@ export function userProfile(user: User): Profile {
   return toProfile(user.profile);
 }
 
+/** As stored: what is absent has the default. */
 export function userPreferences(user: User): Preferences | undefined {
   return user.profile.preferences;
 }

@@ -14,6 +14,7 @@ const notificationTtlMs = 24 * 3_600_000;
 
 type PendingNotification = SmpMessage & { msg: 'NMSG' };
 
+/** What delivery shares with the rest of the relay. */
 export interface DeliveryOptions {
   readonly storage: SmpStorage;
   readonly counts: RelayCounts;

@@ -22,6 +22,7 @@ import { samePassword } from './verify.js';
 /** How long a failed connection attempt is remembered: whoever asks meanwhile gets the same error. */
 const failureMs = 30_000;
 
+/** Limits of the relay as a proxy, in milliseconds: for TCP, TLS and SMP handshake together, and for an answer. */
 export interface ProxyPoolOptions {
   readonly connectTimeoutMs: number;
   readonly responseTimeoutMs: number;

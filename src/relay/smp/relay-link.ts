@@ -59,6 +59,7 @@ const transportError = (type: Exclude<TransportError['type'], 'handshake'>, caus
 
 const network = (cause?: unknown): RelayLinkError => new RelayLinkError({ type: 'NETWORK' }, cause);
 
+/** As `ProxyPoolOptions`, with the destination. Its onion hosts are not used. */
 export interface RelayLinkOptions {
   readonly server: SmpServer;
   readonly connectTimeoutMs: number;

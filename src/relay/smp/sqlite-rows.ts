@@ -9,6 +9,7 @@ export const messageKind = { plain: 0, notification: 1, quota: 2 } as const;
 export type Row = Record<string, string | number | null | Uint8Array>;
 export type Values = (string | number | null | Uint8Array<ArrayBuffer>)[];
 
+/** @throws FanionError `RELAY_STORAGE` when the column holds something else: the file is damaged */
 export function blobColumn(row: Row, column: string): Uint8Array {
   const value = row[column];
   if (!(value instanceof Uint8Array)) throw new FanionError('RELAY_STORAGE', `${column} is not a blob`);
@@ -19,6 +20,7 @@ function maybeBlob(row: Row, column: string): Uint8Array | undefined {
   return row[column] === null ? undefined : blobColumn(row, column);
 }
 
+/** @throws FanionError `RELAY_STORAGE` when the column holds something else: the file is damaged */
 export function numberColumn(row: Row, column: string): number {
   const value = row[column];
   if (typeof value !== 'number') throw new FanionError('RELAY_STORAGE', `${column} is not a number`);
@@ -45,6 +47,7 @@ const pooled = (bytes: Uint8Array): Uint8Array => Buffer.from(bytes);
 
 const pooledKey = <K extends AuthKey>({ alg, raw }: K): AuthKey => ({ alg, raw: pooled(raw) });
 
+/** The record as the cache keeps it: its keys and ids in pooled memory. */
 export function pooledRecord(record: QueueRecord): QueueRecord {
   const [first, ...rest] = record.recipientKeys;
   const { senderKey, linkId, notifier } = record;
@@ -70,6 +73,7 @@ export function pooledRecord(record: QueueRecord): QueueRecord {
 export const optionalBlob = (bytes: Uint8Array | undefined): Uint8Array<ArrayBuffer> | null =>
   bytes === undefined ? null : blob(bytes);
 
+/** FanionError `RELAY_STORAGE` or DecodeError for a damaged row. */
 export function recordOf(row: Row): QueueRecord {
   const mode = textColumn(row, 'mode');
   const senderKey = maybeBlob(row, 'sender_key');
@@ -97,6 +101,7 @@ export function recordOf(row: Row): QueueRecord {
 
 const modeOf = (text: string): StoredQueueMode => (text === 'M' || text === 'C' ? text : undefined);
 
+/** The row of a message or of a quota marker, which has no body. */
 export function messageOf(row: Row): StoredMessage {
   const id = blobColumn(row, 'id');
   const time = numberColumn(row, 'time');

@@ -49,6 +49,7 @@ const checkpointPages = 1000;
 /** Queues whose rows are kept in memory. An idle queue costs nothing beyond these. */
 const defaultCachedQueues = 5_000;
 
+/** `cachedQueues`: queues whose rows stay in memory, 5,000 by default. */
 export interface SqliteStorageOptions {
   readonly cachedQueues?: number;
   /** Called with the number of writes of each durable commit. */

@@ -40,6 +40,7 @@ export interface QueueRecord {
   readonly updatedDay: number;
 }
 
+/** A queue and its link data, which are stored together or not at all. */
 export interface NewQueue {
   readonly record: QueueRecord;
   readonly linkData: LinkData | undefined;

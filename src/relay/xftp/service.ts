@@ -19,6 +19,7 @@ const hour = 3600;
 /** Records looked at in one step of the expiry. */
 const expiryStep = 500;
 
+/** See `XftpRelayOptions`; `quota` in bytes of all chunks. */
 export interface XftpServiceOptions {
   readonly storage: ChunkStorage;
   readonly files: ChunkFiles;

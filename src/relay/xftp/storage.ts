@@ -40,6 +40,7 @@ export interface ChunkRecord {
   readonly blocked: XftpBlockReason | undefined;
 }
 
+/** What FNEW registers: a record without file. `createdAt` in seconds, rounded down to the hour. */
 export interface NewChunk {
   readonly senderId: Uint8Array;
   readonly sndKey: XftpAuthKey;
