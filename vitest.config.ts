@@ -8,14 +8,15 @@ export const fanionAlias = [
   { find: /^fanion\/simplex-chat$/, replacement: fileURLToPath(new URL('src/bot/compat/index.ts', import.meta.url)) },
 ];
 
-/**
- * The suite of `npm test`: quick and deterministic. The recorded scenarios run first and by themselves: what they
- * compare depends on which of two messages on their way is faster, so that other load would disturb them.
- */
+/** The suite of `npm test`: quick and deterministic. `scripts/test.mjs` runs the recorded scenarios beside the rest. */
 export default defineConfig({
   resolve: { alias: fanionAlias },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+    projects: [
+      // What lies beside its source keeps nothing: files share a process, and what they import.
+      { extends: true, test: { name: 'rooms', include: ['src/**/*.test.ts'], isolate: false } },
+      { extends: true, test: { name: 'flows', include: ['test/**/*.test.ts', 'examples/**/*.test.ts'] } },
+    ],
     pool: 'forks',
     // One more than cores: many flows wait for time-outs of the protocol.
     maxWorkers: 3,
