@@ -1,4 +1,6 @@
 import net from 'node:net';
+import path from 'node:path';
+import { startSmpRelay } from '../../src/relay/index.js';
 import type { Party } from './harness.js';
 import { connect, type Pair, serversOf, type World } from './harness.js';
 
@@ -103,8 +105,8 @@ export async function chaos(
       return undefined;
     };
   }
-  /** Until there is no more than that on its way, or nothing moves any more. */
-  const backlog = async (reached: () => boolean): Promise<void> => {
+  /** Waits for that, as long as messages come. */
+  const waitUntil = async (reached: () => boolean): Promise<void> => {
     let [last, since] = [total(), Date.now()];
     while (!reached() && Date.now() - since < maxPause) {
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -116,7 +118,7 @@ export async function chaos(
   const restart = Date.now() + options.duration / 2;
   let restarted = options.restart === undefined;
   while (Date.now() < until) {
-    await backlog(() => sent * pairs.length * 2 - total() < maxBacklog);
+    await waitUntil(() => sent * pairs.length * 2 - total() < maxBacklog);
     for (const { aliceConn, bobConn } of pairs) {
       await alice.send(aliceConn, String(sent));
       await bob.send(bobConn, String(sent));
@@ -130,7 +132,7 @@ export async function chaos(
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   const expected = sent * pairs.length * 2;
-  await backlog(() => total() === expected);
+  await waitUntil(() => total() === expected);
   const problems: string[] = [];
   const order = Array.from({ length: sent }, (_, i) => i);
   const check = (party: Party, connId: string): void => {
@@ -151,4 +153,24 @@ export async function chaos(
   await bob.close();
   await cutter.close();
   return { problems: [...new Set(problems)], messages: expected };
+}
+
+/** {@link chaos} on a durable relay that is down for `pause` ms in the middle. It is closed also when that fails. */
+export async function chaosWithRestart(
+  world: World,
+  options: Omit<ChaosOptions, 'restart'> & { readonly pause: number },
+): Promise<{ problems: string[]; messages: number }> {
+  const storage = { kind: 'sqlite', prefix: path.join(world.directory, 'chaos') } as const;
+  let relay = await startSmpRelay({ storage });
+  const { port } = relay;
+  const restart = async (): Promise<void> => {
+    await relay.close();
+    await new Promise((resolve) => setTimeout(resolve, options.pause));
+    relay = await startSmpRelay({ storage, port });
+  };
+  try {
+    return await chaos(world, relay.address, () => port, { ...options, restart });
+  } finally {
+    await relay.close();
+  }
 }
