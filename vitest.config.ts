@@ -18,8 +18,8 @@ export default defineConfig({
       { extends: true, test: { name: 'flows', include: ['test/**/*.test.ts', 'examples/**/*.test.ts'] } },
     ],
     pool: 'forks',
-    // One more than cores: many flows wait for time-outs of the protocol.
-    maxWorkers: 3,
+    // Twice the cores: many flows wait for time-outs of the protocol.
+    maxWorkers: 4,
     setupFiles: ['test/support/seed.ts'],
     // Seeds of the short forms: fixed, so that a run can be repeated; the environment replaces them.
     env: {

@@ -10,7 +10,7 @@ const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import
 function run(args, { stdio, priority }) {
   const child = spawn(process.execPath, [vitest, 'run', ...args], { stdio });
   if (priority !== undefined) setPriority(child.pid, priority);
-  // Its own colours: the output of one run is kept until it is whole.
+  // What is not inherited is shown when it is whole: two runs must not mix their lines.
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part) => output.push(part));
   return new Promise((resolve, reject) => {
@@ -24,7 +24,7 @@ function run(args, { stdio, priority }) {
 
 const codes = await Promise.all([
   run(['test/conformance'], { stdio: ['ignore', 'pipe', 'pipe'] }),
-  run(['--maxWorkers', '4', '--exclude', 'test/conformance/**', ...process.argv.slice(2)], {
+  run(['--exclude', 'test/conformance/**', ...process.argv.slice(2)], {
     stdio: 'inherit',
     priority: constants.priority.PRIORITY_LOW,
   }),

@@ -40,25 +40,19 @@ export interface AgentContext {
   readonly faults: ((point: FaultPoint) => void) | undefined;
 }
 
-/** A named transaction of the agent: `faults` can stop the process right before and right after its commit. */
-export function transaction<T>(ctx: AgentContext, name: string, body: (tx: Tx) => Promise<T>): Promise<T> {
-  return faulty(ctx, name, body, (fn) => ctx.store.transaction(fn));
-}
-
-/** The same for what may happen again after a loss of power, see {@link Store.written}. */
-export function writtenTransaction<T>(ctx: AgentContext, name: string, body: (tx: Tx) => Promise<T>): Promise<T> {
-  return faulty(ctx, name, body, (fn) => ctx.store.written(fn));
-}
-
-async function faulty<T>(
+/**
+ * A named transaction of the agent: `faults` can stop the process right before and right after its commit. `kind`:
+ * what may happen again after a loss of power need only be {@link Store.written}.
+ */
+export async function transaction<T>(
   ctx: AgentContext,
   name: string,
   body: (tx: Tx) => Promise<T>,
-  run: (fn: (tx: Tx) => Promise<T>) => Promise<T>,
+  kind: 'transaction' | 'written' = 'transaction',
 ): Promise<T> {
   const { faults } = ctx;
-  if (faults === undefined) return run(body);
-  const value = await run(async (tx) => {
+  if (faults === undefined) return ctx.store[kind](body);
+  const value = await ctx.store[kind](async (tx) => {
     const result = await body(tx);
     faults(`${name}:before`);
     return result;

@@ -1,6 +1,6 @@
 import { formatServer, type SmpServer } from '../../smp/index.js';
 import type { Tx } from '../../store/index.js';
-import { type AgentContext, raise, transaction, writtenTransaction } from '../context.js';
+import { type AgentContext, raise, transaction } from '../context.js';
 import { finishIfWaiting } from '../deletion/records.js';
 import type { AgentErrorJson } from '../errors.js';
 import { handOver, qtestDelivered } from '../rotation/sender.js';
@@ -20,8 +20,7 @@ export async function delivered(
   m: PendingMessage,
   proxy: SmpServer | undefined,
 ): Promise<void> {
-  const record = m.kind === 'M' || m.kind === 'V' ? writtenTransaction : transaction;
-  await record(ctx, `delivered-${m.kind}`, async (tx) => {
+  const record = async (tx: Tx): Promise<void> => {
     const conn = await findConn(ctx, tx, m.connId);
     const sq = conn?.sndQueues.find((q) => q.id === queue.id);
     if (conn === undefined || sq === undefined) return;
@@ -33,7 +32,9 @@ export async function delivered(
       await raise(ctx, tx, { type: 'SENT', connId: m.connId, msgId: m.internalId, ...proxyServer });
     }
     await finishIfWaiting(ctx, tx, m.connId);
-  });
+  };
+  const again = m.kind === 'M' || m.kind === 'V';
+  await transaction(ctx, `delivered-${m.kind}`, record, again ? 'written' : 'transaction');
 }
 
 async function setStatus(tx: Tx, sq: SndQueue, status: QueueStatus): Promise<void> {

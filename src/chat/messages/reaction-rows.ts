@@ -1,7 +1,5 @@
-import type { Selectable } from 'kysely';
 import type { MsgReaction } from '../../api/index.js';
 import { prepare, type Tx } from '../../store/index.js';
-import type { ChatItemReactionsTable } from '../schema/item-tables.js';
 
 /** Own, or anybody's, reactions to one item. */
 export const maxReactions = 3;
@@ -55,12 +53,13 @@ export async function hasDirectReactions(tx: Tx, contactId: number, sharedMsgId:
 }
 
 /** The columns that name an item and who reacts to it. */
-type ReactionKey = Pick<Selectable<ChatItemReactionsTable>, 'shared_msg_id'> & {
+interface ReactionKey {
+  readonly shared_msg_id: string;
   readonly contact_id?: number;
   readonly group_id?: number;
   readonly group_member_id?: number;
   readonly item_member_id?: string;
-};
+}
 
 /** A reaction that is added or removed. */
 export interface ReactionChange {

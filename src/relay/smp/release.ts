@@ -7,10 +7,10 @@ export interface Releasable {
   readonly mark: number;
   /** Some wait only until everything is written. */
   readonly hasQuick: boolean;
-  /** Sends those that wait until everything is durable, up to the mark: not the quick ones, which may be newer. */
+  /** Sends those that wait until everything is durable, up to the mark, and of the quick ones those that were held back. */
   release(mark: number): void;
   releaseAll(mark: number): void;
-  /** Sends the quick ones. */
+  /** What the quick ones tell of is written: sends them, or holds them back until the next release. */
   releaseQuick(): void;
   destroy(): void;
 }
